@@ -1,0 +1,22 @@
+"""What was agreed, with whom, about which services."""
+
+from agreements.models.agreement import ServiceAgreement, ServiceCoverage
+from agreements.models.calendar import OpeningHours, ServiceCalendar, SpecialDay
+from agreements.models.client import Client, Contact, Service
+from agreements.models.commitment import Commitment, Obligation, Severity, StartEvent, WarningPoint
+
+__all__ = [
+    "Client",
+    "Commitment",
+    "Contact",
+    "Obligation",
+    "OpeningHours",
+    "Service",
+    "ServiceAgreement",
+    "ServiceCalendar",
+    "ServiceCoverage",
+    "Severity",
+    "SpecialDay",
+    "StartEvent",
+    "WarningPoint",
+]

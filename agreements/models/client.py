@@ -1,0 +1,91 @@
+"""Clients, the people there who get mail, and the services they receive."""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.db import models
+from django.db.models.functions import Lower
+from django.utils.translation import gettext_lazy as _
+
+from config.fields import AddressField, LineField, ZoneField
+from config.history import AuditedModel, AuditedRecords
+
+
+class Client(AuditedModel):
+    """Who an agreement is with."""
+
+    name = LineField(_("name"), max_length=120, unique=True)
+    time_zone = ZoneField(
+        _("time zone"), help_text=_("Mails to this client show every time in this zone, for example America/New_York.")
+    )
+    language = models.CharField(_("language of mails"), max_length=10, choices=settings.LANGUAGES, default="en")
+    is_active = models.BooleanField(_("active"), default=True)
+
+    history = AuditedRecords()
+
+    class Meta:
+        verbose_name = _("client")
+        verbose_name_plural = _("clients")
+        ordering = ("name",)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class ContactQuerySet(models.QuerySet["Contact"]):
+    def usable(self) -> ContactQuerySet:
+        """Those who can be mailed, the first to be tried first."""
+        return self.filter(is_active=True, client__is_active=True).exclude(address="").order_by("position", "pk")
+
+
+class Contact(AuditedModel):
+    """A person or desk at a client who gets mail about incidents."""
+
+    client = models.ForeignKey(Client, models.PROTECT, related_name="contacts", verbose_name=_("client"))
+    name = LineField(_("name"), max_length=120)
+    address = AddressField(_("mail address"), max_length=254)
+    phone = LineField(_("phone"), max_length=40, blank=True, help_text=_("For telling them by voice when mail fails."))
+    position = models.PositiveSmallIntegerField(_("order"), default=1, help_text=_("1 is tried first."))
+    is_active = models.BooleanField(_("gets mail"), default=True)
+
+    objects = ContactQuerySet.as_manager()
+    history = AuditedRecords()
+
+    class Meta:
+        verbose_name = _("contact")
+        verbose_name_plural = _("contacts")
+        ordering = ("client", "position", "pk")
+        constraints = (
+            models.UniqueConstraint(
+                "client",
+                Lower("address"),
+                name="contact_address_once_per_client",
+                violation_error_message=_("This client already has a contact with that address."),
+            ),
+            models.CheckConstraint(
+                condition=~models.Q(address=""),
+                name="contact_has_an_address",
+                violation_error_message=_("A contact needs a mail address. Enter one that they read day and night."),
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.name} <{self.address}>"
+
+
+class Service(AuditedModel):
+    """Something that is provided and can be affected by an incident."""
+
+    name = LineField(_("name"), max_length=120, unique=True)
+    description = models.TextField(_("description"), blank=True, max_length=2000)
+    is_active = models.BooleanField(_("active"), default=True)
+
+    history = AuditedRecords()
+
+    class Meta:
+        verbose_name = _("service")
+        verbose_name_plural = _("services")
+        ordering = ("name",)
+
+    def __str__(self) -> str:
+        return self.name

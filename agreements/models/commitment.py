@@ -1,0 +1,273 @@
+"""One term of an agreement: for this severity, this obligation, within this allowance, from this start event."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from django.core.exceptions import ValidationError
+from django.core.validators import MaxValueValidator, MinValueValidator
+from django.db import models
+from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
+
+from agreements import clock
+from agreements.models.agreement import ServiceAgreement
+from config.fields import LineField
+from config.history import AuditedModel, AuditedRecords
+
+
+class Severity(models.TextChoices):
+    CRITICAL = "critical", _("Critical")
+    HIGH = "high", _("High")
+    MEDIUM = "medium", _("Medium")
+    LOW = "low", _("Low")
+
+
+class Obligation(models.TextChoices):
+    """What is owed."""
+
+    ACKNOWLEDGE = "acknowledge", _("Acknowledge")
+    NOTIFY = "notify", _("Notify the client")
+    UPDATE = "update", _("Update the client")
+    MITIGATE = "mitigate", _("Mitigate")
+    RESOLVE = "resolve", _("Resolve")
+    REPORT = "report", _("Report")
+
+
+class StartEvent(models.TextChoices):
+    """From what moment the allowance runs. Each value names a field of the incident: `<value>_at`."""
+
+    OCCURRED = "occurred", _("when it happened")
+    DETECTED = "detected", _("detection")
+    AWARE = "aware", _("when we became aware")
+    CLASSIFIED = "classified", _("classification")
+    ACKNOWLEDGED = "acknowledged", _("acknowledgement")
+    RESOLVED = "resolved", _("resolution")
+
+
+class Unit(models.TextChoices):
+    """How the allowance is counted; the values are those of the contract clock."""
+
+    MINUTES = clock.Unit.MINUTES.value, _("minutes")
+    HOURS = clock.Unit.HOURS.value, _("hours")
+    BUSINESS_MINUTES = clock.Unit.BUSINESS_MINUTES.value, _("business minutes")
+    BUSINESS_HOURS = clock.Unit.BUSINESS_HOURS.value, _("business hours")
+    CALENDAR_DAYS = clock.Unit.CALENDAR_DAYS.value, _("calendar days")
+    BUSINESS_DAYS = clock.Unit.BUSINESS_DAYS.value, _("business days")
+    MONTHS = clock.Unit.MONTHS.value, _("months")
+
+
+class DayEnd(models.TextChoices):
+    CLOSE_OF_BUSINESS = clock.DayEnd.CLOSE_OF_BUSINESS.value, _("at close of business")
+    END_OF_DAY = clock.DayEnd.END_OF_DAY.value, _("at the end of the day")
+
+
+#: An obligation that would begin only once it is done.
+_STARTS_TOO_LATE: Mapping[str, frozenset[str]] = {
+    Obligation.ACKNOWLEDGE: frozenset({StartEvent.ACKNOWLEDGED, StartEvent.RESOLVED}),
+    Obligation.UPDATE: frozenset({StartEvent.RESOLVED}),
+    Obligation.MITIGATE: frozenset({StartEvent.RESOLVED}),
+    Obligation.RESOLVE: frozenset({StartEvent.RESOLVED}),
+}
+
+
+class Commitment(AuditedModel):
+    """One term of an agreement. Without an amount it is a duty without a number ("as quickly as possible")."""
+
+    agreement = models.ForeignKey(
+        ServiceAgreement, models.CASCADE, related_name="commitments", verbose_name=_("service agreement")
+    )
+    severity = models.CharField(_("severity"), max_length=10, choices=Severity.choices)
+    obligation = models.CharField(_("obligation"), max_length=12, choices=Obligation.choices)
+    label = LineField(
+        _("label"),
+        max_length=60,
+        blank=True,
+        help_text=_("Only where one agreement owes the same thing twice, for example “first notice”."),
+    )
+    clause_number = LineField(_("clause number"), max_length=20, blank=True, help_text=_("For example 7.2."))
+    amount = models.PositiveIntegerField(
+        _("allowance"),
+        null=True,
+        blank=True,
+        validators=[
+            MinValueValidator(1, _("An allowance must be more than zero. Leave it empty if the clause has no number."))
+        ],
+        help_text=_("The contract's number. Leave empty where it has none, as in “as quickly as possible”."),
+    )
+    unit = models.CharField(_("unit"), max_length=20, choices=Unit.choices, default=Unit.HOURS)
+    day_end = models.CharField(
+        _("day ends"),
+        max_length=20,
+        choices=DayEnd.choices,
+        default=DayEnd.END_OF_DAY,
+        help_text=_("For allowances in business days: when the last day is over."),
+    )
+    start_event = models.CharField(
+        _("counted from"), max_length=12, choices=StartEvent.choices, default=StartEvent.DETECTED
+    )
+    is_recurring = models.BooleanField(
+        _("repeats"),
+        default=False,
+        help_text=_("For updates: owed again after each one, until the incident is resolved."),
+    )
+    sends_holding_notice = models.BooleanField(
+        _("sends a holding notice"),
+        default=False,
+        help_text=_("If nobody has notified the client by then, a holding notice goes out by itself."),
+    )
+    holding_percent = models.PositiveSmallIntegerField(
+        _("holding notice at (%)"),
+        default=90,
+        validators=[MinValueValidator(1), MaxValueValidator(99)],
+        help_text=_("Share of the allowance after which the holding notice goes out."),
+    )
+
+    history = AuditedRecords()
+
+    class Meta:
+        verbose_name = _("commitment")
+        verbose_name_plural = _("commitments")
+        ordering = ("agreement", "severity", "obligation", "label")
+        constraints = (
+            models.UniqueConstraint(
+                fields=("agreement", "severity", "obligation", "label"),
+                name="commitment_once",
+                violation_error_message=_(
+                    "This agreement already has that obligation for that severity. Give each a label to tell them apart."
+                ),
+            ),
+            models.CheckConstraint(
+                condition=Q(amount__isnull=True) | Q(amount__gt=0), name="commitment_allowance_positive"
+            ),
+            models.CheckConstraint(
+                condition=Q(is_recurring=False) | Q(obligation=Obligation.UPDATE, amount__isnull=False),
+                name="commitment_only_updates_recur",
+                violation_error_message=_("Only updates can repeat, and they need an allowance to repeat after."),
+            ),
+            models.CheckConstraint(
+                condition=Q(sends_holding_notice=False) | Q(obligation=Obligation.NOTIFY, amount__isnull=False),
+                name="commitment_only_notify_holds",
+                violation_error_message=_(
+                    "Only “Notify the client” with an allowance can send a holding notice by itself."
+                ),
+            ),
+            models.CheckConstraint(
+                condition=Q(holding_percent__gte=1, holding_percent__lte=99), name="commitment_holding_percent"
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.get_severity_display()}: {self.in_words()}"
+
+    def clean(self) -> None:
+        if self.start_event in _STARTS_TOO_LATE.get(self.obligation, ()):
+            raise ValidationError(
+                {"start_event": _("This obligation would begin only once it is done. Choose an earlier start event.")}
+            )
+        try:
+            self.as_clock_terms()
+        except ValueError as error:  # ClockError, or a unit that clean_fields has already complained about
+            raise ValidationError({"amount": str(error)}) from error
+
+    def as_clock_terms(self) -> clock.Terms:
+        allowance = None if self.amount is None else clock.Allowance(self.amount, clock.Unit(self.unit))
+        return clock.Terms(allowance=allowance, day_end=clock.DayEnd(self.day_end))
+
+    def allowance_in_words(self) -> str:
+        """As the contract says it: "4 hours", "1 business day", or "as quickly as possible"."""
+        if self.amount is None:
+            return str(_("as quickly as possible"))
+        return allowance_in_words(self.amount, self.unit)
+
+    def in_words(self) -> str:
+        """The commitment in one line: "Notify the client within 4 hours of detection"."""
+        what = f"{self.get_obligation_display()} ({self.label})" if self.label else self.get_obligation_display()
+        if self.amount is None:
+            return _("%(what)s as quickly as possible") % {"what": what}
+        if self.is_recurring:
+            return _("%(what)s every %(allowance)s") % {"what": what, "allowance": self.allowance_in_words()}
+        return _("%(what)s within %(allowance)s of %(event)s") % {
+            "what": what,
+            "allowance": self.allowance_in_words(),
+            "event": self.get_start_event_display(),
+        }
+
+
+def allowance_in_words(amount: int, unit: str) -> str:
+    n = amount
+    return {
+        Unit.MINUTES: ngettext("%d minute", "%d minutes", n),
+        Unit.HOURS: ngettext("%d hour", "%d hours", n),
+        Unit.BUSINESS_MINUTES: ngettext("%d business minute", "%d business minutes", n),
+        Unit.BUSINESS_HOURS: ngettext("%d business hour", "%d business hours", n),
+        Unit.CALENDAR_DAYS: ngettext("%d calendar day", "%d calendar days", n),
+        Unit.BUSINESS_DAYS: ngettext("%d business day", "%d business days", n),
+        Unit.MONTHS: ngettext("%d month", "%d months", n),
+    }[Unit(unit)] % n
+
+
+class WarningPoint(AuditedModel):
+    """A moment before the deadline at which somebody is warned: a share of the allowance, or a time before its end."""
+
+    commitment = models.ForeignKey(
+        Commitment, models.CASCADE, related_name="warning_points", verbose_name=_("commitment")
+    )
+    percent = models.PositiveSmallIntegerField(
+        _("share of the allowance (%)"),
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1), MaxValueValidator(99)],
+    )
+    minutes_before = models.PositiveIntegerField(
+        _("or minutes before its end"), null=True, blank=True, validators=[MinValueValidator(1)]
+    )
+    has_contacts = models.BooleanField(_("client's contacts"), default=True)
+    has_responders = models.BooleanField(_("responders"), default=True)
+    has_owner = models.BooleanField(_("agreement's owner"), default=False)
+    has_managers = models.BooleanField(_("managers"), default=False)
+
+    history = AuditedRecords()
+
+    class Meta:
+        verbose_name = _("warning point")
+        verbose_name_plural = _("warning points")
+        ordering = ("percent", "-minutes_before")
+        constraints = (
+            models.CheckConstraint(
+                condition=Q(percent__isnull=False, minutes_before__isnull=True)
+                | Q(percent__isnull=True, minutes_before__isnull=False),
+                name="warning_point_one_measure",
+                violation_error_message=_("Give either a share of the allowance or minutes before its end, not both."),
+            ),
+            models.CheckConstraint(
+                condition=Q(percent__isnull=True) | Q(percent__gte=1, percent__lte=99), name="warning_point_percent"
+            ),
+            models.CheckConstraint(
+                condition=Q(minutes_before__isnull=True) | Q(minutes_before__gte=1), name="warning_point_minutes"
+            ),
+            models.CheckConstraint(
+                condition=Q(has_contacts=True) | Q(has_responders=True) | Q(has_owner=True) | Q(has_managers=True),
+                name="warning_point_has_an_audience",
+                violation_error_message=_("Choose at least one audience for the warning."),
+            ),
+        )
+
+    def __str__(self) -> str:
+        if self.percent is not None:
+            return _("at %(percent)s %% of the allowance") % {"percent": self.percent}
+        return _("%(minutes)s minutes before it is due") % {"minutes": self.minutes_before}
+
+    def clean(self) -> None:
+        commitment = self.commitment
+        if commitment.amount is None:
+            raise ValidationError(
+                _("A duty without a number has no end to warn before. Give the commitment an allowance.")
+            )
+        exact = {Unit.MINUTES: 1, Unit.BUSINESS_MINUTES: 1, Unit.HOURS: 60, Unit.BUSINESS_HOURS: 60}
+        per_unit = exact.get(Unit(commitment.unit))
+        if self.minutes_before and per_unit and self.minutes_before >= commitment.amount * per_unit:
+            raise ValidationError(
+                {"minutes_before": _("This is not before the end but before the start. Choose fewer minutes.")}
+            )

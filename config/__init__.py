@@ -1,0 +1,1 @@
+"""The project: settings, start-up, the admin site and the audit trail that every other app stands on."""

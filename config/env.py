@@ -1,0 +1,105 @@
+"""Typed readers of environment variables. A value that cannot be used stops the start with a sentence."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import dj_database_url
+from django.core.exceptions import ImproperlyConfigured
+
+
+def text(name: str, default: str | None = None) -> str:
+    """The variable's value; without a default an unset or empty variable is refused."""
+    value = os.environ.get(name, "").strip()
+    if value:
+        return value
+    if default is None:
+        raise ImproperlyConfigured(f"{name} is not set. Set it as .env.example shows, or run `manage.py demo`.")
+    return default
+
+
+def flag(name: str, default: bool = False) -> bool:
+    """True for 1, true, yes, on; False for 0, false, no, off."""
+    value = text(name, "yes" if default else "no").lower()
+    if value in {"1", "true", "yes", "on"}:
+        return True
+    if value in {"0", "false", "no", "off"}:
+        return False
+    raise ImproperlyConfigured(f"{name}={value!r} is neither yes nor no. Write 1 or 0.")
+
+
+def whole_number(name: str, default: int, *, least: int = 1) -> int:
+    value = text(name, str(default))
+    if not value.isdecimal() or int(value) < least:
+        raise ImproperlyConfigured(f"{name}={value!r} is not a whole number of at least {least}.")
+    return int(value)
+
+
+def words(name: str, default: str = "") -> list[str]:
+    """A list written with commas."""
+    return [word.strip() for word in text(name, default).split(",") if word.strip()]
+
+
+def database(name: str, default: str) -> dict[str, Any]:
+    """Django's settings for a database named by URL: postgres://… or sqlite:///path."""
+    try:
+        parsed = dict(dj_database_url.parse(text(name, default)))
+    except ValueError as error:
+        raise ImproperlyConfigured(f"{name} cannot be read as a database URL: {error}.") from error
+    engine = parsed.get("ENGINE")
+    if engine == "django.db.backends.sqlite3":
+        # Immediate transactions take the write lock first, so that two writers queue instead of failing half-way.
+        parsed["OPTIONS"] = {
+            "transaction_mode": "IMMEDIATE",
+            "timeout": 20,
+            "init_command": "PRAGMA journal_mode=WAL;",
+        }
+    elif engine == "django.db.backends.postgresql":
+        parsed |= {"CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True}
+    else:
+        raise ImproperlyConfigured(f"{name} must be a postgres:// or sqlite:/// URL.")
+    return parsed
+
+
+@dataclass(frozen=True)
+class MailRelay:
+    """The mail server that takes our notices: where it is, how to speak to it, and as whom."""
+
+    host: str
+    port: int
+    encryption: str  # "none", "starttls" or "tls"
+    username: str = ""
+    password: str = ""
+
+    def __repr__(self) -> str:
+        return f"MailRelay({self.host}:{self.port}, {self.encryption})"  # never the password
+
+
+_RELAY_SCHEMES = {"smtp": ("none", 25), "smtp+starttls": ("starttls", 587), "smtps": ("tls", 465)}
+
+
+def mail_relay(name: str, default: str | None = None) -> MailRelay:
+    """A relay written as smtp://host:25, smtp+starttls://user:password@host:587 or smtps://user:password@host:465."""
+    url = urlsplit(text(name, default))
+    if url.scheme not in _RELAY_SCHEMES or not url.hostname:
+        raise ImproperlyConfigured(
+            f"{name} must read smtp://host:port, smtp+starttls://user:password@host:port or "
+            "smtps://user:password@host:port."
+        )
+    encryption, standard_port = _RELAY_SCHEMES[url.scheme]
+    try:
+        port = url.port or standard_port
+    except ValueError as error:
+        raise ImproperlyConfigured(f"{name} names a port that is not a number between 1 and 65535.") from error
+    return MailRelay(url.hostname, port, encryption, unquote(url.username or ""), unquote(url.password or ""))
+
+
+def directory(name: str, default: Path) -> Path:
+    """A folder, made if it is missing."""
+    path = Path(text(name, str(default))).resolve()
+    path.mkdir(parents=True, exist_ok=True)
+    return path

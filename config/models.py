@@ -1,0 +1,33 @@
+"""People who sign in."""
+
+from __future__ import annotations
+
+from django.contrib.auth.models import AbstractUser, UserManager
+from django.utils.translation import gettext_lazy as _
+
+from config.fields import ZoneField
+from config.history import AuditedModel, AuditedRecords
+
+
+class User(AuditedModel, AbstractUser):
+    """A member of staff. Deactivated when they leave, never deleted, so that the audit trail keeps its names."""
+
+    time_zone = ZoneField(
+        _("time zone"),
+        default="UTC",
+        help_text=_("Every time you see is shown in this zone, for example Europe/Berlin."),
+    )
+
+    SILENT_FIELDS = frozenset({"last_login"})
+
+    objects = UserManager()
+    history = AuditedRecords(excluded_fields=["password", "last_login"], m2m_fields=["groups"])
+
+    class Meta(AbstractUser.Meta):
+        abstract = False
+
+    @property
+    def audit_name(self) -> str:
+        """The name that stays in the audit trail, with the login so that two of the same name can be told apart."""
+        full_name = self.get_full_name()
+        return f"{full_name} ({self.username})" if full_name else self.username

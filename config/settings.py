@@ -1,0 +1,172 @@
+"""All settings, read from environment variables; `.env.example` lists them with what each does."""
+
+from __future__ import annotations
+
+import secrets
+from pathlib import Path
+from typing import Any
+
+from config import env, zones
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+VAR_DIR = env.directory("VAR_DIR", BASE_DIR / "var")
+
+# ── who may reach it ────────────────────────────────────────────────────────────────────────────────────────────────
+DEMO = env.flag("DEMO")
+DEBUG = env.flag("DEBUG")
+
+
+def _demo_secret() -> str:
+    """A secret of this folder's own, kept so that people stay signed in when the demo is started again."""
+    path = VAR_DIR / "secret_key"
+    if not path.exists():
+        path.write_text(secrets.token_urlsafe(50))
+        path.chmod(0o600)
+    return path.read_text()
+
+
+SECRET_KEY = env.text("SECRET_KEY", _demo_secret() if DEMO else None)
+ALLOWED_HOSTS = env.words("ALLOWED_HOSTS", "127.0.0.1,localhost,[::1]")
+CSRF_TRUSTED_ORIGINS = env.words("CSRF_TRUSTED_ORIGINS")
+PUBLIC_URL = env.text("PUBLIC_URL", "http://127.0.0.1:8000").rstrip("/")
+_HTTPS = PUBLIC_URL.startswith("https://")
+SECURE_SSL_REDIRECT = _HTTPS
+SECURE_HSTS_SECONDS = 31_536_000 if _HTTPS else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = _HTTPS
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if env.flag("BEHIND_PROXY") else None
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _HTTPS
+# Cookies know no ports: a name of our own keeps other tools on the same host from signing people out.
+SESSION_COOKIE_NAME = "due_notice_session"
+CSRF_COOKIE_NAME = "due_notice_csrf"
+X_FRAME_OPTIONS = "DENY"
+
+# ── what it is made of ──────────────────────────────────────────────────────────────────────────────────────────────
+INSTALLED_APPS = [
+    "config.apps.ConfigApp",
+    "config.apps.DueNoticeAdmin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "django_filters",
+    "simple_history",
+    "agreements",
+    "incidents",
+    "reviews",
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.locale.LocaleMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "config.history.AuditMiddleware",
+    "config.middleware.ReaderZoneMiddleware",
+]
+ROOT_URLCONF = "config.urls"
+WSGI_APPLICATION = "config.wsgi.application"
+TEMPLATES: list[dict[str, Any]] = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+STATIC_URL = "static/"
+STATIC_ROOT = VAR_DIR / "static"
+STATICFILES_DIRS = [BASE_DIR / "config" / "static"]
+# Without collected files (the demo, the tests) static files are served from where they lie.
+WHITENOISE_USE_FINDERS = True
+WHITENOISE_AUTOREFRESH = DEBUG
+
+# ── data ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+DATABASES = {"default": env.database("DATABASE_URL", f"sqlite:///{VAR_DIR / 'db.sqlite3'}")}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+SIMPLE_HISTORY_HISTORY_CHANGE_REASON_USE_TEXT_FIELD = True
+SIMPLE_HISTORY_REVERT_DISABLED = True
+
+# ── people ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+AUTH_USER_MODEL = "config.User"
+LOGIN_URL = "admin:login"
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in (
+        "UserAttributeSimilarityValidator",
+        "MinimumLengthValidator",
+        "CommonPasswordValidator",
+        "NumericPasswordValidator",
+    )
+]
+LANGUAGE_CODE = "en"
+LANGUAGES = [("en", "English"), ("de", "Deutsch"), ("fr", "Français"), ("es", "Español")]
+LOCALE_PATHS = [BASE_DIR / "locale"]
+USE_TZ = True
+TIME_ZONE = "UTC"
+IANA_VERSION = zones.IANA_VERSION  # importing config.zones has already pinned the zone rules to this version
+
+# ── mail ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+MAIL_RELAY = env.mail_relay("EMAIL_URL", "smtp://127.0.0.1:1025" if DEMO or DEBUG else None)
+NOTICE_FROM = env.text("NOTICE_FROM", "Due Notice <notices@due-notice.example>")
+NOTICE_REPLY_TO = env.text("NOTICE_REPLY_TO", NOTICE_FROM)
+SMTP_TIMEOUT = env.whole_number("SMTP_TIMEOUT", 15)  # seconds, for every phase of the conversation
+
+# ── Celery: doorbells only, so nothing is kept, nothing is scheduled ahead, nothing carries data ─────────────────────
+REDIS_URL = env.text("REDIS_URL", "")
+if REDIS_URL:
+    CELERY_BROKER_URL = REDIS_URL
+    CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, Any] = {
+        # kombu looks for unacknowledged messages about every 100 s unless told otherwise.
+        "unacked_restore_interval": 5,
+        "unacked_restore_throttle": 1,
+    }
+else:
+    _broker_dir = env.directory("BROKER_DIR", VAR_DIR / "broker")
+    CELERY_BROKER_URL = "filesystem://"
+    CELERY_BROKER_TRANSPORT_OPTIONS = {
+        "data_folder_in": str(_broker_dir / "messages"),
+        "data_folder_out": str(_broker_dir / "messages"),
+        "control_folder": str(_broker_dir / "control"),
+        "polling_interval": 0.2,
+    }
+    for _folder in ("messages", "control"):
+        (_broker_dir / _folder).mkdir(exist_ok=True)
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_SERIALIZER = "json"
+CELERY_ACCEPT_CONTENT = ["json"]
+CELERY_TASK_TIME_LIMIT = 300
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_TIMEZONE = "UTC"
+CELERY_BEAT_SCHEDULE_FILENAME = str(VAR_DIR / "celerybeat-schedule")
+CELERY_BEAT_SCHEDULE = {
+    # A doorbell that nobody answered in time is worth nothing: the next one rings in a second.
+    "raise due notices": {"task": "incidents.tasks.raise_due", "schedule": 1.0, "options": {"expires": 5}},
+    "deliver notices": {"task": "incidents.tasks.deliver", "schedule": 1.0, "options": {"expires": 5}},
+    "release stalled notices": {
+        "task": "incidents.tasks.release_stalled",
+        "schedule": 60.0,
+        "options": {"expires": 60},
+    },
+}
+
+# ── logs ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"plain": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "plain"}},
+    "root": {"handlers": ["console"], "level": env.text("LOG_LEVEL", "INFO")},
+    "loggers": {"django.server": {"handlers": ["console"], "level": "WARNING", "propagate": False}},
+}

@@ -1,0 +1,1 @@
+"""What went wrong, what is owed because of it, and the notices that go out."""

@@ -1,0 +1,481 @@
+"""The verbs of an incident. Each is one transaction: the incident, its deadlines, its notices and the audit trail.
+
+Every verb takes who (`by`), the present instant (`now`, aware) and where it makes sense when it happened (`at`,
+default now) and why (`reason`). A verb that is not lawful raises Refused with a sentence, and nothing has changed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+from collections.abc import Collection, Iterator
+
+from django.core.exceptions import ValidationError
+from django.db import transaction
+from django.utils.translation import gettext as _
+
+from agreements.models import Client, Obligation, Service, ServiceAgreement, Severity
+from config import times
+from config.history import acting
+from config.models import User
+from incidents import deadlines, notices, tasks
+from incidents.models import (
+    AffectedAgreement,
+    AffectedService,
+    Deadline,
+    Incident,
+    ReferenceCounter,
+    Responder,
+    TimelineEntry,
+)
+from incidents.models.incident import Category, ResponderRole, Status
+from incidents.models.notice import NoticeKind
+
+EARLIEST = dt.datetime(2000, 1, 1, tzinfo=dt.UTC)  # before it, a typed year is a slip of the keyboard
+
+
+class Refused(ValidationError):
+    """The verb is not lawful now; the message says why and what to do."""
+
+
+# ── declare ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def declare(
+    *,
+    by: User,
+    now: dt.datetime,
+    title: str,
+    severity: Severity | str,
+    services: Collection[Service],
+    detected_at: dt.datetime,
+    occurred_at: dt.datetime | None = None,
+    aware_at: dt.datetime | None = None,
+    category: Category | str = Category.OUTAGE,
+    client_summary: str = "",
+    description: str = "",
+    reason: str = "",
+) -> Incident:
+    """Declare an incident: give it its reference, find the agreements it falls under and start their deadlines.
+
+    `aware_at` left out is taken to be `detected_at`, the earliest it can have been for us. Raises ValidationError.
+    """
+    if not services:
+        raise Refused({"services": _("Choose at least one affected service, so that its agreements can be found.")})
+    _check_instant("detected_at", detected_at, now)
+    _check_instant("occurred_at", occurred_at, now, not_after=detected_at)
+    _check_instant("aware_at", aware_at, now)
+    with transaction.atomic(), acting(by, reason=reason):
+        incident = Incident(
+            title=title,
+            severity=severity,
+            category=category,
+            client_summary=client_summary,
+            description=description,
+            occurred_at=occurred_at,
+            detected_at=detected_at,
+            aware_at=aware_at or detected_at,
+            classified_at=now,
+            declared_at=now,
+        )
+        incident.full_clean(exclude=["reference"])
+        incident.reference = _next_reference(now.year)
+        incident.save()
+        for service in services:
+            AffectedService.objects.create(incident=incident, service=service)
+        Responder.objects.create(incident=incident, user=by, role=ResponderRole.COMMANDER)
+        _log(
+            incident,
+            _("Declared as %(severity)s.") % {"severity": incident.get_severity_display()},
+            by,
+            at=now,
+            now=now,
+        )
+        _find_agreements(incident)
+        deadlines.start(incident, now=now)
+        tasks.raise_due.ring_on_commit()
+    return incident
+
+
+def _next_reference(year: int) -> str:
+    """INC-2026-0001, …: the counter row stays locked until the incident is committed, so no number is lost."""
+    ReferenceCounter.objects.get_or_create(year=year)
+    counter = ReferenceCounter.objects.select_for_update().get(year=year)
+    counter.last += 1
+    counter.save()
+    return f"INC-{year}-{counter.last:04d}"
+
+
+def _find_agreements(incident: Incident) -> None:
+    """Every agreement in force at detection that covers an affected service: each yields its own deadlines."""
+    affected = Service.objects.filter(pk__in=incident.affected_services.values("service"))
+    known = incident.affected_agreements.values("agreement")
+    found = ServiceAgreement.objects.in_force(incident.detected_at).covering(affected).exclude(pk__in=known)
+    for agreement in found.order_by("pk"):
+        names = ", ".join(
+            affected.filter(coverage__agreement=agreement).order_by("name").values_list("name", flat=True)
+        )
+        why = _("In force when the incident was detected; covers %(services)s.") % {"services": names}
+        AffectedAgreement.objects.create(incident=incident, agreement=agreement, why=why[:500])
+
+
+# ── respond ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def acknowledge(
+    incident: Incident, *, by: User, now: dt.datetime, at: dt.datetime | None = None, reason: str = ""
+) -> Incident:
+    """Say that somebody is working on it; meets ACKNOWLEDGE as of `at`."""
+    with _verb(incident, by, reason) as incident:
+        if incident.acknowledged_at is not None:
+            raise Refused(_("%(ref)s is already acknowledged.") % {"ref": incident.reference})
+        _refuse_unless(incident, Status.DECLARED)
+        at = _when(incident, at, now)
+        incident.acknowledged_at = at
+        incident.status = Status.ACKNOWLEDGED
+        incident.save()
+        _log(incident, _("Acknowledged."), by, at=at, now=now)
+        deadlines.meet(incident, Obligation.ACKNOWLEDGE, at=at, now=now)
+        deadlines.recompute(incident, now=now)
+        tasks.raise_due.ring_on_commit()
+    return incident
+
+
+def reclassify(incident: Incident, severity: Severity | str, *, by: User, now: dt.datetime, reason: str) -> Incident:
+    """Change the severity: open deadlines of the old one end, those of the new one start from the original event."""
+    if not reason.strip():
+        raise Refused({"reason": _("Say why the severity changes; clients and auditors will ask.")})
+    with _verb(incident, by, reason) as incident:
+        _refuse_unless_open(incident)
+        if incident.severity == severity:
+            raise Refused(
+                {"severity": _("The severity is already %(severity)s.") % {"severity": incident.get_severity_display()}}
+            )
+        before = incident.get_severity_display()
+        incident.severity = Severity(severity)
+        incident.classified_at = now
+        incident.save()
+        change = {"before": before, "after": incident.get_severity_display()}
+        _log(incident, _("Reclassified from %(before)s to %(after)s.") % change, by, at=now, now=now)
+        outdated = incident.deadlines.open().exclude(severity=incident.severity)
+        deadlines.end(outdated, reason=_("Reclassified from %(before)s to %(after)s.") % change, now=now)
+        deadlines.start(incident, now=now)
+        tasks.raise_due.ring_on_commit()
+    return incident
+
+
+def correct_times(
+    incident: Incident,
+    *,
+    by: User,
+    now: dt.datetime,
+    reason: str,
+    detected_at: dt.datetime | None = None,
+    occurred_at: dt.datetime | None = None,
+    aware_at: dt.datetime | None = None,
+) -> Incident:
+    """Correct when it happened, was detected or became known; deadlines are recomputed. What is left out stays."""
+    if not reason.strip():
+        raise Refused({"reason": _("Say why the times are corrected; the change stays visible to auditors.")})
+    with _verb(incident, by, reason) as incident:
+        detected_at = detected_at or incident.detected_at
+        _check_instant("detected_at", detected_at, now)
+        _check_instant("occurred_at", occurred_at, now, not_after=detected_at)
+        _check_instant("aware_at", aware_at, now)
+        earliest_step = min(
+            filter(None, (incident.acknowledged_at, incident.mitigated_at, incident.resolved_at)), default=now
+        )
+        if detected_at > earliest_step:
+            raise Refused({"detected_at": _("It cannot have been detected after it was acknowledged or resolved.")})
+        incident.detected_at = detected_at
+        incident.occurred_at = occurred_at or incident.occurred_at
+        incident.aware_at = aware_at or incident.aware_at
+        incident.save()
+        _log(incident, _("Times corrected: %(reason)s") % {"reason": reason}, by, at=now, now=now)
+        _find_agreements(incident)
+        deadlines.start(incident, now=now)
+        deadlines.recompute(incident, now=now)
+        tasks.raise_due.ring_on_commit()
+    return incident
+
+
+def assign(
+    incident: Incident, user: User, role: ResponderRole | str, *, by: User, now: dt.datetime, reason: str = ""
+) -> Responder:
+    """Add a responder, who from then on is warned of this incident's deadlines."""
+    with _verb(incident, by, reason) as incident:
+        _refuse_unless_open(incident)
+        responder, is_new = Responder.objects.get_or_create(incident=incident, user=user, role=ResponderRole(role))
+        if not is_new:
+            raise Refused({"user": _("%(who)s already has that role here.") % {"who": responder.user}})
+        _log(incident, _("%(who)s joined.") % {"who": responder}, by, at=now, now=now)
+    return responder
+
+
+def note(
+    incident: Incident,
+    text: str,
+    *,
+    by: User,
+    now: dt.datetime,
+    at: dt.datetime | None = None,
+    is_client_visible: bool = False,
+) -> TimelineEntry:
+    """Write a timeline entry about something that happened at `at`."""
+    with _verb(incident, by, "") as incident:
+        _check_instant("at", at, now)
+        return _log(incident, text, by, at=at or now, now=now, is_client_visible=is_client_visible)
+
+
+# ── tell the client ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def notify_client(
+    incident: Incident,
+    *,
+    by: User,
+    now: dt.datetime,
+    message: str = "",
+    clients: Collection[Client] | None = None,
+    reason: str = "",
+) -> int:
+    """Queue the client notice to all contacts of these clients (default: all affected); returns how many mails.
+
+    NOTIFY is met when the mail server accepts one of them, not before. Zero means that nobody could be mailed.
+    """
+    return _tell(incident, NoticeKind.CLIENT_NOTICE, Obligation.NOTIFY, by, now, message, clients, reason)
+
+
+def post_update(
+    incident: Incident,
+    *,
+    by: User,
+    now: dt.datetime,
+    message: str,
+    clients: Collection[Client] | None = None,
+    reason: str = "",
+) -> int:
+    """Queue an update to all contacts of these clients (default: all affected); returns how many mails."""
+    if not message.strip():
+        raise Refused({"message": _("Write what the clients should know.")})
+    return _tell(incident, NoticeKind.UPDATE, Obligation.UPDATE, by, now, message, clients, reason)
+
+
+def _tell(
+    incident: Incident,
+    kind: NoticeKind,
+    obligation: Obligation,
+    by: User,
+    now: dt.datetime,
+    message: str,
+    clients: Collection[Client] | None,
+    reason: str,
+) -> int:
+    with _verb(incident, by, reason) as incident:
+        if incident.status == Status.CLOSED:
+            raise Refused(_("%(ref)s is closed. Reopen it first.") % {"ref": incident.reference})
+        if clients is None:
+            clients = affected_clients(incident)
+        if not clients:
+            raise Refused(
+                _("%(ref)s falls under no agreement, so there is no client to tell.") % {"ref": incident.reference}
+            )
+        if strangers := [client.name for client in clients if client not in affected_clients(incident)]:
+            raise Refused({"clients": _("%(names)s: not affected by this incident.") % {"names": ", ".join(strangers)}})
+        directory = notices.Directory([incident])
+        rows = []
+        for client in clients:
+            nearest = incident.deadlines.open().filter(client=client, obligation=obligation).order_by("due_at").first()
+            rows += notices.tell_client(kind, incident, client, directory, now=now, deadline=nearest, message=message)
+        notices.queue(rows)
+        names = ", ".join(client.name for client in clients)
+        _log(
+            incident,
+            _("%(kind)s to %(clients)s: %(message)s")
+            % {"kind": kind.label, "clients": names, "message": message or "–"},
+            by,
+            at=now,
+            now=now,
+            is_client_visible=True,
+        )
+        tasks.deliver.ring_on_commit()
+    return sum(1 for row in rows if row.kind == kind)
+
+
+def record_told(
+    incident: Incident,
+    client: Client,
+    obligation: Obligation | str = Obligation.NOTIFY,
+    *,
+    by: User,
+    now: dt.datetime,
+    evidence: str,
+    at: dt.datetime | None = None,
+) -> list[Deadline]:
+    """Record that the client was told by other means (phone, portal, a report by post) at `at`; evidence is required.
+
+    Meets NOTIFY, UPDATE or REPORT. Raises Refused if the client is not waiting for it.
+    """
+    if not evidence.strip():
+        raise Refused({"evidence": _("Say how they were told and who took it, for example a call and a name.")})
+    if obligation not in (Obligation.NOTIFY, Obligation.UPDATE, Obligation.REPORT):
+        raise Refused({"obligation": _("Only a notice, an update or a report can be given by other means.")})
+    with _verb(incident, by, evidence) as incident:
+        at = _when(incident, at, now)
+        met = deadlines.meet(incident, Obligation(obligation), at=at, now=now, client=client, asked_by=at)
+        if not met:
+            raise Refused(_("%(client)s is not waiting for that in this incident.") % {"client": client})
+        told = {"client": client, "what": Obligation(obligation).label, "evidence": evidence}
+        _log(incident, _("%(what)s: %(client)s told by other means: %(evidence)s") % told, by, at=at, now=now)
+    return met
+
+
+def affected_clients(incident: Incident) -> list[Client]:
+    agreements = incident.affected_agreements.values("agreement__client")
+    return list(Client.objects.filter(pk__in=agreements).order_by("name"))
+
+
+# ── mend and finish ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def mitigate(
+    incident: Incident, *, by: User, now: dt.datetime, at: dt.datetime | None = None, reason: str = ""
+) -> Incident:
+    """The effect on clients has ended although the cause may remain; meets MITIGATE, and ACKNOWLEDGE if still open."""
+    with _verb(incident, by, reason) as incident:
+        _refuse_unless(incident, Status.DECLARED, Status.ACKNOWLEDGED)
+        at = _when(incident, at, now)
+        incident.mitigated_at = at
+        incident.acknowledged_at = incident.acknowledged_at or at
+        incident.status = Status.MITIGATED
+        incident.save()
+        _log(incident, _("Mitigated."), by, at=at, now=now)
+        deadlines.meet(incident, Obligation.ACKNOWLEDGE, Obligation.MITIGATE, at=at, now=now)
+        deadlines.recompute(incident, now=now)
+        tasks.raise_due.ring_on_commit()
+    return incident
+
+
+def resolve(
+    incident: Incident, *, by: User, now: dt.datetime, at: dt.datetime | None = None, reason: str = ""
+) -> Incident:
+    """It works again: meets RESOLVE, MITIGATE and ACKNOWLEDGE, ends updates, starts REPORT. NOTIFY stays owed."""
+    with _verb(incident, by, reason) as incident:
+        _refuse_unless_open(incident)
+        at = _when(incident, at, now)
+        if incident.reopened_at and at < incident.reopened_at:
+            raise Refused({"at": _("It was reopened after that. Give a later time.")})
+        incident.resolved_at = at
+        incident.mitigated_at = incident.mitigated_at or at
+        incident.acknowledged_at = incident.acknowledged_at or at
+        incident.status = Status.RESOLVED
+        incident.save()
+        _log(incident, _("Resolved."), by, at=at, now=now)
+        deadlines.meet(incident, Obligation.ACKNOWLEDGE, Obligation.MITIGATE, Obligation.RESOLVE, at=at, now=now)
+        updates = incident.deadlines.open().filter(obligation=Obligation.UPDATE)
+        deadlines.end(updates, reason=_("Resolved."), now=at)
+        deadlines.recompute(incident, now=now)
+        tasks.raise_due.ring_on_commit()
+    return incident
+
+
+def reopen(incident: Incident, *, by: User, now: dt.datetime, reason: str, at: dt.datetime | None = None) -> Incident:
+    """It came back: NOTIFY and ACKNOWLEDGE stay met; mitigation, resolution and updates are owed anew from `at`."""
+    if not reason.strip():
+        raise Refused({"reason": _("Say what came back.")})
+    with _verb(incident, by, reason) as incident:
+        _refuse_unless(incident, Status.RESOLVED, Status.CLOSED)
+        at = _when(incident, at, now)
+        if incident.resolved_at and at < incident.resolved_at:
+            raise Refused({"at": _("It cannot come back before it was resolved.")})
+        incident.resolved_at = incident.mitigated_at = incident.closed_at = None
+        incident.reopened_at = at
+        incident.status = Status.ACKNOWLEDGED
+        incident.save()
+        _log(incident, _("Reopened: %(reason)s") % {"reason": reason}, by, at=at, now=now)
+        deadlines.recompute(incident, now=now)
+        deadlines.begin_again(incident, at=at, now=now)
+        tasks.raise_due.ring_on_commit()
+    return incident
+
+
+def close(incident: Incident, *, by: User, now: dt.datetime, reason: str = "") -> Incident:
+    """Nothing more to do. Refused while a client is still waiting for its notice."""
+    with _verb(incident, by, reason) as incident:
+        _refuse_unless(incident, Status.RESOLVED)
+        waiting = incident.deadlines.open().filter(obligation=Obligation.NOTIFY).select_related("client")
+        if names := sorted({deadline.client.name for deadline in waiting}):
+            raise Refused(
+                _("Not yet notified: %(names)s. Send the notice or record how they were told, then close.")
+                % {"names": ", ".join(names)}
+            )
+        incident.closed_at = now
+        incident.status = Status.CLOSED
+        incident.save()
+        _log(incident, _("Closed."), by, at=now, now=now)
+    return incident
+
+
+# ── what every verb does ────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@contextlib.contextmanager
+def _verb(incident: Incident, by: User, reason: str) -> Iterator[Incident]:
+    """One transaction on the locked, freshly read incident, told to the audit trail."""
+    with transaction.atomic(), acting(by, reason=reason):
+        yield Incident.objects.locked().get(pk=incident.pk)
+
+
+def _log(
+    incident: Incident, text: str, by: User, *, at: dt.datetime, now: dt.datetime, is_client_visible: bool = False
+) -> TimelineEntry:
+    entry = TimelineEntry(
+        incident=incident,
+        text=text,
+        happened_at=at,
+        typed_at=now,
+        is_client_visible=is_client_visible,
+        author_name=by.audit_name,
+    )
+    entry.full_clean()
+    entry.save()
+    return entry
+
+
+def _when(incident: Incident, at: dt.datetime | None, now: dt.datetime) -> dt.datetime:
+    """When the step happened: `at` or now, never in the future, never before the incident was detected."""
+    at = at or now
+    _check_instant("at", at, now)
+    if at < incident.detected_at:
+        raise Refused(
+            {
+                "at": _("That is before the incident was detected (%(at)s).")
+                % {"at": times.for_reader(incident.detected_at)}
+            }
+        )
+    return at
+
+
+def _check_instant(
+    name: str, at: dt.datetime | None, now: dt.datetime, *, not_after: dt.datetime | None = None
+) -> None:
+    if at is None:
+        return
+    if at < EARLIEST:
+        raise Refused({name: _("That is before the year 2000. Check the date.")})
+    if at > now:
+        raise Refused({name: _("That lies in the future (it is %(now)s now).") % {"now": times.for_reader(now)}})
+    if not_after is not None and at > not_after:
+        raise Refused({name: _("It cannot have happened after it was detected.")})
+
+
+def _refuse_unless(incident: Incident, *lawful: Status) -> None:
+    if incident.status not in lawful:
+        raise Refused(
+            _("Not possible now: %(ref)s is %(status)s.")
+            % {"ref": incident.reference, "status": incident.get_status_display().lower()}
+        )
+
+
+def _refuse_unless_open(incident: Incident) -> None:
+    _refuse_unless(incident, Status.DECLARED, Status.ACKNOWLEDGED, Status.MITIGATED)

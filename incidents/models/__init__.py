@@ -1,0 +1,26 @@
+"""Incidents, the deadlines that run because of them, and the notices that are owed."""
+
+from incidents.models.deadline import Deadline, Standing, TermsCopy
+from incidents.models.incident import (
+    AffectedAgreement,
+    AffectedService,
+    Incident,
+    ReferenceCounter,
+    Responder,
+    TimelineEntry,
+)
+from incidents.models.notice import DeliveryAttempt, Notice
+
+__all__ = [
+    "AffectedAgreement",
+    "AffectedService",
+    "Deadline",
+    "DeliveryAttempt",
+    "Incident",
+    "Notice",
+    "ReferenceCounter",
+    "Responder",
+    "Standing",
+    "TermsCopy",
+    "TimelineEntry",
+]

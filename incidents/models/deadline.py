@@ -1,0 +1,178 @@
+"""A deadline: one commitment started by one incident, with its terms copied."""
+
+from __future__ import annotations
+
+import datetime as dt
+import functools
+
+from django.db import models
+from django.db.models import Case, Q, Value, When
+from django.utils.translation import gettext_lazy as _
+
+from agreements.models import Client, Commitment, Obligation, ServiceAgreement, Severity
+from agreements.terms import AgreedTerms, Moment
+from config.history import AuditedModel, AuditedRecords
+from incidents.models.incident import Incident
+
+
+class TermsCopy(models.Model):
+    """Terms and calendar as they read when a deadline started. Never edited; deadlines with equal terms share one."""
+
+    digest = models.CharField(max_length=64, primary_key=True)
+    content = models.JSONField()
+
+    def __str__(self) -> str:
+        return self.digest[:12]
+
+    @classmethod
+    def of(cls, terms: AgreedTerms) -> TermsCopy:
+        """The one copy of these terms, made if it is the first."""
+        copy, _is_new = cls.objects.get_or_create(digest=terms.digest(), defaults={"content": terms.to_json()})
+        return copy
+
+
+@functools.lru_cache(maxsize=1024)
+def terms_of(digest: str) -> AgreedTerms:
+    """The terms behind a digest; they never change, so they are read once per process."""
+    return AgreedTerms.from_json(TermsCopy.objects.get(digest=digest).content)
+
+
+class Standing(models.TextChoices):
+    """How a deadline stands at an instant: computed, never stored."""
+
+    WAITING = "waiting", _("Waiting")
+    RUNNING = "running", _("Running")
+    AT_RISK = "at_risk", _("At risk")
+    MISSED = "missed", _("Missed")
+    MET = "met", _("Met")
+    ENDED = "ended", _("No longer owed")
+
+
+class DeadlineQuerySet(models.QuerySet["Deadline"]):
+    def open(self) -> DeadlineQuerySet:
+        """Still owed: neither met nor ended."""
+        return self.filter(met_at__isnull=True, ended_at__isnull=True)
+
+    def due_for_action(self, now: dt.datetime) -> DeadlineQuerySet:
+        """Those with a moment that has come, nearest contractual due time first."""
+        return self.filter(next_action_at__lte=now).order_by("next_action_at", "pk")
+
+    def with_standing(self, now: dt.datetime) -> DeadlineQuerySet:
+        """Adds `standing_now`; says in SQL what Deadline.standing says in Python."""
+        done = models.functions.Coalesce("met_at", "ended_at", Value(now, output_field=models.DateTimeField()))
+        return self.alias(done_at=done).annotate(
+            standing_now=Case(
+                When(due_at__lt=models.F("done_at"), then=Value(Standing.MISSED)),
+                When(met_at__isnull=False, then=Value(Standing.MET)),
+                When(ended_at__isnull=False, then=Value(Standing.ENDED)),
+                When(started_at__isnull=True, then=Value(Standing.WAITING)),
+                When(at_risk_at__lte=now, then=Value(Standing.AT_RISK)),
+                default=Value(Standing.RUNNING),
+                output_field=models.CharField(),
+            )
+        )
+
+
+class Deadline(AuditedModel):
+    """What one commitment asks because of one incident.
+
+    Lifecycle: waiting for its start event (`started_at` empty) → running → met, or ended with a reason. `due_at` is
+    empty for a duty without a number. Recomputing from `terms_copy` and `started_at` always gives the stored values.
+    """
+
+    SILENT_FIELDS = frozenset({"next_action_at", "raised_until"})
+
+    incident = models.ForeignKey(Incident, models.PROTECT, related_name="deadlines", verbose_name=_("incident"))
+    commitment = models.ForeignKey(Commitment, models.PROTECT, related_name="+", verbose_name=_("commitment"))
+    agreement = models.ForeignKey(ServiceAgreement, models.PROTECT, related_name="+", verbose_name=_("agreement"))
+    client = models.ForeignKey(Client, models.PROTECT, related_name="deadlines", verbose_name=_("client"))
+    obligation = models.CharField(_("obligation"), max_length=12, choices=Obligation.choices)
+    severity = models.CharField(_("severity"), max_length=10, choices=Severity.choices)
+    start_event = models.CharField(_("counted from"), max_length=12)
+    cycle = models.PositiveIntegerField(
+        _("cycle"), default=1, help_text=_("Rises with every repetition and every reopening.")
+    )
+    begins_at = models.DateTimeField(
+        _("cycle begins at"),
+        null=True,
+        blank=True,
+        help_text=_("Set where a cycle does not begin with the start event."),
+    )
+    terms_copy = models.ForeignKey(TermsCopy, models.PROTECT, related_name="+", verbose_name=_("terms"))
+    iana_version = models.CharField(_("time zone rules"), max_length=10)
+
+    started_at = models.DateTimeField(_("started at"), null=True, blank=True)
+    due_at = models.DateTimeField(_("due at"), null=True, blank=True)
+    at_risk_at = models.DateTimeField(_("at risk from"), null=True, blank=True)
+    met_at = models.DateTimeField(_("met at"), null=True, blank=True)
+    ended_at = models.DateTimeField(_("ended at"), null=True, blank=True)
+    end_reason = models.CharField(_("why it ended"), max_length=300, blank=True)
+
+    revision = models.PositiveIntegerField(_("revision"), default=1, help_text=_("Rises whenever the due time moves."))
+    moments = models.JSONField(_("moments"), default=list)
+    raised_until = models.DateTimeField(
+        null=True, blank=True, editable=False, help_text=_("Moments up to here have made their notices.")
+    )
+    next_action_at = models.DateTimeField(_("next action at"), null=True, blank=True, editable=False)
+
+    objects = DeadlineQuerySet.as_manager()
+    history = AuditedRecords(excluded_fields=["next_action_at", "raised_until"])
+
+    class Meta:
+        verbose_name = _("deadline")
+        verbose_name_plural = _("deadlines")
+        ordering = ("due_at", "pk")
+        constraints = (
+            models.UniqueConstraint(fields=("incident", "commitment", "cycle"), name="deadline_once_per_cycle"),
+            models.CheckConstraint(
+                condition=Q(due_at__isnull=True) | Q(started_at__isnull=False), name="deadline_due_needs_start"
+            ),
+            models.CheckConstraint(
+                condition=Q(met_at__isnull=True) | Q(ended_at__isnull=True), name="deadline_met_or_ended"
+            ),
+            models.CheckConstraint(
+                condition=Q(next_action_at__isnull=True) | Q(met_at__isnull=True, ended_at__isnull=True),
+                name="deadline_done_needs_no_action",
+            ),
+        )
+        indexes = (
+            # notices.raise_due, every second: stays as small as what is open, however many are done
+            models.Index(
+                fields=("next_action_at",), name="deadline_next_action", condition=Q(next_action_at__isnull=False)
+            ),
+            # the board: open deadlines by due time
+            models.Index(
+                fields=("due_at",), name="deadline_open", condition=Q(met_at__isnull=True, ended_at__isnull=True)
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.incident.reference}: {self.commitment.in_words()} ({self.client})"
+
+    @property
+    def is_open(self) -> bool:
+        return self.met_at is None and self.ended_at is None
+
+    @property
+    def terms(self) -> AgreedTerms:
+        return terms_of(self.terms_copy_id)
+
+    def planned_moments(self) -> list[Moment]:
+        return [Moment.from_json(data) for data in self.moments]
+
+    def was_raised(self, moment: Moment) -> bool:
+        return self.raised_until is not None and moment.at <= self.raised_until
+
+    def standing(self, now: dt.datetime) -> Standing:
+        """Met at the due instant is met; one second later is missed, and stays missed."""
+        if self.due_at is not None and self.due_at < (self.met_at or self.ended_at or now):
+            return Standing.MISSED
+        if self.met_at is not None:
+            return Standing.MET
+        if self.ended_at is not None:
+            return Standing.ENDED
+        if self.started_at is None:
+            return Standing.WAITING
+        if self.at_risk_at is not None and self.at_risk_at <= now:
+            return Standing.AT_RISK
+        return Standing.RUNNING

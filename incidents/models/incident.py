@@ -1,0 +1,204 @@
+"""An incident: what happened, when, whom it affects, who works on it."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
+
+from agreements.models import Service, ServiceAgreement, Severity, StartEvent
+from config.fields import LineField
+from config.history import AuditedModel, AuditedRecords
+
+
+class Status(models.TextChoices):
+    DECLARED = "declared", _("Declared")
+    ACKNOWLEDGED = "acknowledged", _("Acknowledged")
+    MITIGATED = "mitigated", _("Mitigated")
+    RESOLVED = "resolved", _("Resolved")
+    CLOSED = "closed", _("Closed")
+
+
+#: Still being worked on.
+OPEN_STATUSES = (Status.DECLARED, Status.ACKNOWLEDGED, Status.MITIGATED)
+
+
+class Category(models.TextChoices):
+    OUTAGE = "outage", _("Outage")
+    DEGRADATION = "degradation", _("Degradation")
+    DATA_LOSS = "data_loss", _("Data loss")
+    SECURITY = "security", _("Security")
+    FAULTY_RELEASE = "faulty_release", _("Faulty release")
+    OTHER = "other", _("Other")
+
+
+class ReferenceCounter(models.Model):
+    """The last number given out in a year. Locked while an incident is declared, so that references have no gaps."""
+
+    year = models.PositiveSmallIntegerField(primary_key=True)
+    last = models.PositiveIntegerField(default=0)
+
+    def __str__(self) -> str:
+        return f"{self.year}: {self.last}"
+
+
+class IncidentQuerySet(models.QuerySet["Incident"]):
+    def open(self) -> IncidentQuerySet:
+        return self.filter(status__in=OPEN_STATUSES)
+
+    def locked(self) -> IncidentQuerySet:
+        """For a verb: one at a time per incident. Weak enough that other rows may still refer to a locked incident."""
+        return self.select_for_update(no_key=True)
+
+
+class Incident(AuditedModel):
+    """Changed only by the verbs in incidents/lifecycle.py. Every `_at` is when it happened, not when it was typed."""
+
+    reference = LineField(_("reference"), max_length=20, unique=True, editable=False)
+    title = LineField(_("title"), max_length=200, help_text=_("In one line, as a colleague would say it."))
+    severity = models.CharField(_("severity"), max_length=10, choices=Severity.choices)
+    status = models.CharField(_("status"), max_length=12, choices=Status.choices, default=Status.DECLARED)
+    category = models.CharField(_("category"), max_length=20, choices=Category.choices, default=Category.OUTAGE)
+    description = models.TextField(
+        _("internal notes"), blank=True, max_length=20_000, help_text=_("For colleagues only; clients never see this.")
+    )
+    client_summary = models.TextField(
+        _("what clients may be told"), blank=True, max_length=5_000, help_text=_("Goes into every mail to clients.")
+    )
+    occurred_at = models.DateTimeField(_("happened at"), null=True, blank=True)
+    detected_at = models.DateTimeField(_("detected at"))
+    aware_at = models.DateTimeField(_("aware at"), null=True, blank=True)
+    classified_at = models.DateTimeField(_("classified at"), null=True, blank=True)
+    declared_at = models.DateTimeField(_("declared at"), editable=False)
+    acknowledged_at = models.DateTimeField(_("acknowledged at"), null=True, blank=True)
+    mitigated_at = models.DateTimeField(_("mitigated at"), null=True, blank=True)
+    resolved_at = models.DateTimeField(_("resolved at"), null=True, blank=True)
+    reopened_at = models.DateTimeField(_("reopened at"), null=True, blank=True)
+    closed_at = models.DateTimeField(_("closed at"), null=True, blank=True)
+
+    services = models.ManyToManyField(Service, through="AffectedService", verbose_name=_("affected services"))
+    agreements = models.ManyToManyField(
+        ServiceAgreement, through="AffectedAgreement", verbose_name=_("affected agreements")
+    )
+
+    objects = IncidentQuerySet.as_manager()
+    history = AuditedRecords()
+
+    class Meta:
+        verbose_name = _("incident")
+        verbose_name_plural = _("incidents")
+        ordering = ("-declared_at", "-pk")
+        constraints = (
+            models.CheckConstraint(
+                condition=Q(resolved_at__isnull=True) | Q(resolved_at__gte=models.F("detected_at")),
+                name="incident_resolved_after_detected",
+            ),
+            models.CheckConstraint(
+                condition=~Q(status__in=(Status.RESOLVED, Status.CLOSED)) | Q(resolved_at__isnull=False),
+                name="incident_resolved_has_its_time",
+            ),
+            models.CheckConstraint(
+                condition=~Q(status=Status.CLOSED) | Q(closed_at__isnull=False), name="incident_closed_has_its_time"
+            ),
+        )
+        indexes = (
+            # IncidentQuerySet.open, and the list of what is open
+            models.Index(fields=("-declared_at",), name="incident_open", condition=Q(status__in=OPEN_STATUSES)),
+            # the list, newest first, with its severity filter
+            models.Index(fields=("severity", "-declared_at"), name="incident_severity"),
+            models.Index(fields=("-declared_at",), name="incident_newest"),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.reference} {self.title}"
+
+    @property
+    def is_open(self) -> bool:
+        return self.status in OPEN_STATUSES
+
+    def instant_of(self, event: str) -> dt.datetime | None:
+        """When a start event happened; None while it has not."""
+        return getattr(self, f"{StartEvent(event).value}_at")  # type: ignore[no-any-return]
+
+
+class AffectedService(AuditedModel):
+    """That an incident affects a service."""
+
+    incident = models.ForeignKey(Incident, models.PROTECT, related_name="affected_services")
+    service = models.ForeignKey(Service, models.PROTECT, related_name="+", verbose_name=_("service"))
+
+    history = AuditedRecords()
+
+    class Meta:
+        verbose_name = _("affected service")
+        verbose_name_plural = _("affected services")
+        constraints = (models.UniqueConstraint(fields=("incident", "service"), name="affected_service_once"),)
+
+    def __str__(self) -> str:
+        return str(self.service)
+
+
+class AffectedAgreement(AuditedModel):
+    """That an incident falls under an agreement, and why it was found to."""
+
+    incident = models.ForeignKey(Incident, models.PROTECT, related_name="affected_agreements")
+    agreement = models.ForeignKey(ServiceAgreement, models.PROTECT, related_name="+", verbose_name=_("agreement"))
+    why = models.CharField(_("why"), max_length=500)
+
+    history = AuditedRecords()
+
+    class Meta:
+        verbose_name = _("affected agreement")
+        verbose_name_plural = _("affected agreements")
+        constraints = (models.UniqueConstraint(fields=("incident", "agreement"), name="affected_agreement_once"),)
+
+    def __str__(self) -> str:
+        return str(self.agreement)
+
+
+class ResponderRole(models.TextChoices):
+    COMMANDER = "commander", _("Commander")
+    COMMUNICATIONS = "communications", _("Communications")
+    EXPERT = "expert", _("Subject expert")
+
+
+class Responder(AuditedModel):
+    """A colleague who works on the incident."""
+
+    incident = models.ForeignKey(Incident, models.PROTECT, related_name="responders")
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+", verbose_name=_("colleague"))
+    role = models.CharField(_("role"), max_length=20, choices=ResponderRole.choices, default=ResponderRole.EXPERT)
+
+    history = AuditedRecords()
+
+    class Meta:
+        verbose_name = _("responder")
+        verbose_name_plural = _("responders")
+        constraints = (models.UniqueConstraint(fields=("incident", "user", "role"), name="responder_once_per_role"),)
+
+    def __str__(self) -> str:
+        return f"{self.user} ({self.get_role_display()})"
+
+
+class TimelineEntry(AuditedModel):
+    """What happened when, and when that was typed in."""
+
+    incident = models.ForeignKey(Incident, models.PROTECT, related_name="timeline")
+    text = models.TextField(_("what happened"), max_length=5_000)
+    happened_at = models.DateTimeField(_("when it happened"))
+    typed_at = models.DateTimeField(_("typed in at"), editable=False)
+    is_client_visible = models.BooleanField(_("visible to clients"), default=False)
+    author_name = models.CharField(_("by"), max_length=200, editable=False)
+
+    history = AuditedRecords()
+
+    class Meta:
+        verbose_name = _("timeline entry")
+        verbose_name_plural = _("timeline entries")
+        ordering = ("-happened_at", "-pk")
+
+    def __str__(self) -> str:
+        return self.text[:80]

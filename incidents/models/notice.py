@@ -1,0 +1,189 @@
+"""A notice: the message that is owed to one recipient, frozen when it is made, and every try to deliver it."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
+
+from agreements.models import Client, Contact
+from config.fields import AddressField, LineField
+from config.history import AuditedModel, AuditedRecords
+from incidents.models.deadline import Deadline
+from incidents.models.incident import Incident
+
+
+class NoticeKind(models.TextChoices):
+    """What the message is. The value names its templates: templates/notices/<kind>.{subject.txt,txt,html}."""
+
+    CLIENT_NOTICE = "client_notice", _("Client notice")
+    HOLDING_NOTICE = "holding_notice", _("Holding notice")
+    UPDATE = "update", _("Update")
+    WARNING = "warning", _("Warning to the client")
+    STAFF_WARNING = "staff_warning", _("Warning to staff")
+    OVERDUE = "overdue", _("Overdue")
+    ALARM = "alarm", _("Alarm to operators")
+
+
+class NoticeState(models.TextChoices):
+    PENDING = "pending", _("Pending")
+    LEASED = "leased", _("Taken by a worker")
+    TRANSMITTING = "transmitting", _("Being transmitted")
+    SENT = "sent", _("Sent")
+    RETRY_WAIT = "retry_wait", _("Waiting to retry")
+    FAILED = "failed", _("Failed")
+    REVIEW = "review", _("Needs review")
+    CANCELLED = "cancelled", _("Cancelled")
+    SUPERSEDED = "superseded", _("Superseded")
+    HANDLED = "handled", _("Handled by a person")
+
+
+#: In the queue: a worker may take it.
+WAITING_STATES = (NoticeState.PENDING, NoticeState.RETRY_WAIT)
+#: In a worker's hands.
+HELD_STATES = (NoticeState.LEASED, NoticeState.TRANSMITTING)
+#: A person has to decide.
+STUCK_STATES = (NoticeState.FAILED, NoticeState.REVIEW)
+
+
+class NoticeQuerySet(models.QuerySet["Notice"]):
+    def waiting(self) -> NoticeQuerySet:
+        return self.filter(state__in=WAITING_STATES)
+
+    def ready(self, now: dt.datetime) -> NoticeQuerySet:
+        """Those to be sent now, the nearest contractual due time first."""
+        return self.waiting().filter(next_attempt_at__lte=now).order_by("due_at", "pk")
+
+    def stalled(self, now: dt.datetime) -> NoticeQuerySet:
+        """Those whose worker has not been heard of within its lease."""
+        return self.filter(state__in=HELD_STATES, leased_until__lt=now)
+
+    def needing_a_person(self) -> NoticeQuerySet:
+        return self.filter(state__in=STUCK_STATES)
+
+
+class Notice(AuditedModel):
+    """One message to one recipient. Subject, bodies, address and Message-ID never change once the row is made.
+
+    State changes by workers are compare-and-set updates in incidents/outbox.py, told by DeliveryAttempt rows; what
+    people do to a notice goes through `save` and leaves history.
+    """
+
+    incident = models.ForeignKey(Incident, models.PROTECT, related_name="notices", verbose_name=_("incident"))
+    client = models.ForeignKey(
+        Client, models.PROTECT, null=True, blank=True, related_name="notices", verbose_name=_("client")
+    )
+    deadline = models.ForeignKey(
+        Deadline, models.PROTECT, null=True, blank=True, related_name="notices", verbose_name=_("deadline")
+    )
+    revision = models.PositiveIntegerField(_("deadline's revision"), default=1)
+    moment = models.CharField(_("moment"), max_length=60)
+    kind = models.CharField(_("kind"), max_length=20, choices=NoticeKind.choices)
+
+    contact = models.ForeignKey(Contact, models.PROTECT, null=True, blank=True, related_name="+")
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, blank=True, related_name="+")
+    recipient_name = LineField(_("recipient"), max_length=200)
+    recipient_address = AddressField(_("address"), max_length=254)
+
+    subject = models.CharField(_("subject"), max_length=300)
+    text = models.TextField(_("text"))
+    html = models.TextField(_("HTML"))
+    message_id = models.CharField(_("Message-ID"), max_length=200, unique=True)
+    thread_id = models.CharField(_("thread"), max_length=200)
+
+    made_at = models.DateTimeField(_("made at"))
+    due_at = models.DateTimeField(_("to be sent by"), help_text=_("The nearest contractual due time goes first."))
+    state = models.CharField(_("state"), max_length=12, choices=NoticeState.choices, default=NoticeState.PENDING)
+    state_reason = models.CharField(_("why"), max_length=500, blank=True)
+    next_attempt_at = models.DateTimeField(_("next attempt at"))
+    lease_token = models.UUIDField(null=True, blank=True, editable=False)
+    leased_until = models.DateTimeField(null=True, blank=True, editable=False)
+    tries = models.PositiveSmallIntegerField(_("tries"), default=0)
+    ambiguous_tries = models.PositiveSmallIntegerField(_("tries with unknown outcome"), default=0)
+    accepted_at = models.DateTimeField(_("accepted at"), null=True, blank=True)
+    server_answer = models.CharField(_("server's answer"), max_length=500, blank=True)
+
+    objects = NoticeQuerySet.as_manager()
+    history = AuditedRecords(excluded_fields=["text", "html"])
+
+    class Meta:
+        verbose_name = _("notice")
+        verbose_name_plural = _("notices")
+        ordering = ("-made_at", "-pk")
+        constraints = (
+            # incident too, because a notice that no deadline asks for has none
+            models.UniqueConstraint(
+                fields=("deadline", "revision", "moment", "recipient_address"),
+                condition=Q(deadline__isnull=False),
+                name="notice_once_per_moment",
+            ),
+            models.UniqueConstraint(
+                fields=("incident", "moment", "recipient_address"),
+                condition=Q(deadline__isnull=True),
+                name="notice_once_without_deadline",
+            ),
+            models.CheckConstraint(
+                condition=~Q(state__in=HELD_STATES) | Q(lease_token__isnull=False, leased_until__isnull=False),
+                name="notice_held_has_a_lease",
+            ),
+            models.CheckConstraint(
+                condition=~Q(state=NoticeState.SENT) | Q(accepted_at__isnull=False), name="notice_sent_was_accepted"
+            ),
+        )
+        indexes = (
+            # NoticeQuerySet.ready, every second
+            models.Index(fields=("due_at", "id"), name="notice_waiting", condition=Q(state__in=WAITING_STATES)),
+            # NoticeQuerySet.stalled, every minute
+            models.Index(fields=("leased_until",), name="notice_held", condition=Q(state__in=HELD_STATES)),
+            models.Index(fields=("state", "-made_at"), name="notice_state"),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.get_kind_display()} → {self.recipient_name}"
+
+
+class DeliveryPhase(models.TextChoices):
+    """How far the conversation with the mail server came."""
+
+    CONNECT = "connect", _("connecting")
+    GREETING = "greeting", _("greeting")
+    STARTTLS = "starttls", _("starting encryption")
+    AUTH = "auth", _("signing in")
+    SENDER = "sender", _("naming the sender")
+    RECIPIENT = "recipient", _("naming the recipient")
+    DATA = "data", _("transmitting")
+    DONE = "done", _("accepted")
+
+
+class Outcome(models.TextChoices):
+    ACCEPTED = "accepted", _("Accepted")
+    TRANSPORT_DOWN = "transport_down", _("Mail server not reachable")
+    CONFIGURATION = "configuration", _("Our configuration refused")
+    REFUSED_FOR_NOW = "refused_for_now", _("Refused for now")
+    REFUSED = "refused", _("Refused")
+    AMBIGUOUS = "ambiguous", _("Outcome unknown")
+    POISON = "poison", _("Cannot be sent as it is")
+
+
+class DeliveryAttempt(models.Model):
+    """One try at the mail server. Rows are only ever added."""
+
+    notice = models.ForeignKey(Notice, models.PROTECT, related_name="attempts", verbose_name=_("notice"))
+    at = models.DateTimeField(_("at"))
+    worker = models.CharField(_("worker"), max_length=100)
+    outcome = models.CharField(_("outcome"), max_length=20, choices=Outcome.choices)
+    phase = models.CharField(_("phase"), max_length=12, choices=DeliveryPhase.choices)
+    code = models.PositiveSmallIntegerField(_("server's code"), null=True, blank=True)
+    answer = models.CharField(_("server's answer"), max_length=500, blank=True)
+    elapsed_ms = models.PositiveIntegerField(_("took (ms)"), default=0)
+
+    class Meta:
+        verbose_name = _("delivery attempt")
+        verbose_name_plural = _("delivery attempts")
+        ordering = ("-at", "-pk")
+
+    def __str__(self) -> str:
+        return f"{self.get_outcome_display()} {self.code or ''} {self.answer}".strip()

@@ -1,0 +1,367 @@
+"""Who must be told what, and when: makes the rows of the outbox.
+
+A notice is rendered here, once, and frozen: delivery only transports it.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import logging
+import uuid
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from email.utils import parseaddr
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth import get_user_model
+from django.db import models, transaction
+from django.template.loader import render_to_string
+from django.urls import reverse
+from django.utils import translation
+from django.utils.translation import gettext as _
+
+from agreements.models import Client, Contact
+from agreements.terms import Audience, Moment, MomentKind
+from config import roles
+from config.models import User
+from incidents.models import AffectedService, Deadline, Incident, Notice, Responder
+from incidents.models.notice import NoticeKind, NoticeState
+
+logger = logging.getLogger(__name__)
+
+BATCH = 200  # deadlines raised in one transaction
+
+
+@dataclass(frozen=True)
+class Recipient:
+    """One address, and how its reader wants times and words."""
+
+    name: str
+    address: str
+    time_zone: str
+    language: str
+    contact_id: int | None = None
+    user_id: int | None = None
+
+    @classmethod
+    def contact(cls, contact: Contact, client: Client) -> Recipient:
+        return cls(contact.name, contact.address, client.time_zone, client.language, contact_id=contact.pk)
+
+    @classmethod
+    def colleague(cls, user: User) -> Recipient:
+        name = user.get_full_name() or user.username
+        return cls(name, user.email, user.time_zone, settings.LANGUAGE_CODE, user_id=user.pk)
+
+
+def _reachable_staff() -> models.QuerySet[User]:
+    return get_user_model().objects.filter(is_active=True).exclude(email="")
+
+
+@dataclass
+class Directory:
+    """Everybody and everything that the notices of these incidents need, read in a fixed number of queries."""
+
+    incidents: Sequence[Incident]
+    contacts: dict[int, list[Contact]] = field(default_factory=lambda: defaultdict(list))
+    responders: dict[int, list[User]] = field(default_factory=lambda: defaultdict(list))
+    services: dict[int, list[str]] = field(default_factory=lambda: defaultdict(list))
+    deadlines: dict[tuple[int, int], list[Deadline]] = field(default_factory=lambda: defaultdict(list))
+    managers: list[User] = field(default_factory=list)
+    operators: list[User] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        ids = {incident.pk for incident in self.incidents}
+        deadlines = Deadline.objects.filter(incident__in=ids).select_related("commitment", "agreement", "client")
+        for deadline in deadlines.order_by(models.F("due_at").asc(nulls_last=True), "pk"):
+            self.deadlines[deadline.incident_id, deadline.client_id].append(deadline)
+        client_ids = {client_id for _incident, client_id in self.deadlines}
+        for contact in Contact.objects.usable().filter(client__in=client_ids):
+            self.contacts[contact.client_id].append(contact)
+        reachable = _reachable_staff().in_bulk()
+        for responder in Responder.objects.filter(incident__in=ids):
+            if responder.user_id in reachable:
+                self.responders[responder.incident_id].append(reachable[responder.user_id])
+        for affected in AffectedService.objects.filter(incident__in=ids).select_related("service"):
+            self.services[affected.incident_id].append(affected.service.name)
+        for role, people in ((roles.MANAGER, self.managers), (roles.OPERATOR, self.operators)):
+            people.extend(_reachable_staff().filter(groups__name=role).order_by("pk"))
+
+    def recipients(self, audience: Iterable[Audience], deadline: Deadline) -> list[Recipient]:
+        """Each address once, clients before colleagues."""
+        found: dict[str, Recipient] = {}
+        for name in audience:
+            for recipient in self._members(name, deadline):
+                found.setdefault(recipient.address.lower(), recipient)
+        return list(found.values())
+
+    def _members(self, audience: Audience, deadline: Deadline) -> list[Recipient]:
+        if audience == Audience.CONTACTS:
+            return self.client_recipients(deadline.client)
+        if audience == Audience.RESPONDERS:
+            people = self.responders[deadline.incident_id] or self.operators
+        elif audience == Audience.MANAGERS:
+            people = self.managers
+        else:
+            owner = deadline.agreement.owner
+            people = [owner] if owner and owner.is_active and owner.email else []
+        return [Recipient.colleague(user) for user in people]
+
+    def client_recipients(self, client: Client) -> list[Recipient]:
+        return [Recipient.contact(contact, client) for contact in self.contacts[client.pk]]
+
+
+# ── the sweep ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def raise_due(now: dt.datetime) -> int:
+    """Make the notices of every deadline whose next moment has come; returns how many deadlines were raised.
+
+    Safe to run at the same time anywhere: deadlines in other hands are skipped, and a row can only exist once.
+    """
+    raised = 0
+    while ids := list(Deadline.objects.due_for_action(now).values_list("pk", flat=True)[:BATCH]):
+        count = _raise(ids, now)
+        if count == 0:
+            break  # all that is due is in other hands
+        raised += count
+    return raised
+
+
+def _raise(ids: Sequence[int], now: dt.datetime) -> int:
+    """All together, as that is cheap; one by one if that fails, so that one bad row never stops a sweep."""
+    try:
+        with transaction.atomic():
+            return _raise_together(ids, now)
+    except Exception:
+        if len(ids) == 1:
+            return _set_aside(ids[0], now)
+        logger.exception("These deadlines could not be raised together; each is tried by itself.")
+        return sum(_raise([pk], now) for pk in ids)
+
+
+def _raise_together(ids: Sequence[int], now: dt.datetime) -> int:
+    due = Deadline.objects.due_for_action(now).filter(pk__in=ids)
+    due = due.select_related("incident", "client", "agreement__owner", "commitment")
+    deadlines = list(due.select_for_update(skip_locked=True, of=("self",), no_key=True))
+    directory = Directory([deadline.incident for deadline in deadlines])
+    rows: list[Notice] = []
+    for deadline in deadlines:
+        rows += _rows_due(deadline, directory, now)
+        deadline.raised_until = now
+        deadline.next_action_at = next((m.at for m in deadline.planned_moments() if m.at > now), None)
+    queue(rows)
+    Deadline.objects.bulk_update(deadlines, ["raised_until", "next_action_at"])
+    return len(deadlines)
+
+
+def _set_aside(pk: int, now: dt.datetime) -> int:
+    logger.exception("Deadline %s could not be raised; it is tried again in a minute.", pk)
+    return Deadline.objects.filter(pk=pk).update(next_action_at=now + dt.timedelta(minutes=1))
+
+
+def _rows_due(deadline: Deadline, directory: Directory, now: dt.datetime) -> list[Notice]:
+    """The rows of all moments that have come. Of several warnings only the last is sent, and none once it is overdue."""
+    passed = [m for m in deadline.planned_moments() if m.at <= now and not deadline.was_raised(m)]
+    is_overdue = any(moment.kind == MomentKind.OVERDUE for moment in passed)
+    warnings = [moment for moment in passed if moment.kind == MomentKind.WARNING]
+    overtaken = warnings if is_overdue else warnings[:-1]
+    rows = []
+    for moment in passed:
+        made = _rows_of(moment, deadline, directory, now)
+        if moment in overtaken:
+            for row in made:
+                row.state, row.state_reason = NoticeState.SUPERSEDED, _("A later moment had come before this was sent.")
+        rows += made
+    return rows
+
+
+def _rows_of(moment: Moment, deadline: Deadline, directory: Directory, now: dt.datetime) -> list[Notice]:
+    recipients = directory.recipients(moment.audience, deadline)
+    rows = [
+        compose(
+            _kind(moment, recipient),
+            recipient,
+            deadline.incident,
+            directory,
+            now=now,
+            deadline=deadline,
+            moment=moment.key,
+        )
+        for recipient in recipients
+    ]
+    if Audience.CONTACTS in moment.audience and not directory.contacts[deadline.client_id]:
+        rows += no_contact_alarm(
+            deadline.incident, deadline.client, directory, now=now, deadline=deadline, moment=moment.key
+        )
+    return rows
+
+
+def _kind(moment: Moment, recipient: Recipient) -> NoticeKind:
+    if moment.kind == MomentKind.HOLDING:
+        return NoticeKind.HOLDING_NOTICE
+    if moment.kind == MomentKind.OVERDUE:
+        return NoticeKind.OVERDUE
+    return NoticeKind.WARNING if recipient.contact_id else NoticeKind.STAFF_WARNING
+
+
+# ── what people send ────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def tell_client(
+    kind: NoticeKind,
+    incident: Incident,
+    client: Client,
+    directory: Directory,
+    *,
+    now: dt.datetime,
+    deadline: Deadline | None,
+    message: str,
+) -> list[Notice]:
+    """Rows of a notice or update that a person sends to all of a client's contacts; an alarm if there are none."""
+    number = incident.notices.filter(kind=kind, client=client).values("moment").distinct().count() + 1
+    moment = f"{kind}-{number}"
+    recipients = directory.client_recipients(client)
+    if not recipients:
+        return no_contact_alarm(incident, client, directory, now=now, deadline=deadline, moment=moment)
+    return [
+        compose(
+            kind,
+            recipient,
+            incident,
+            directory,
+            now=now,
+            client=client,
+            deadline=deadline,
+            moment=moment,
+            message=message,
+        )
+        for recipient in recipients
+    ]
+
+
+def no_contact_alarm(
+    incident: Incident,
+    client: Client,
+    directory: Directory,
+    *,
+    now: dt.datetime,
+    deadline: Deadline | None,
+    moment: str,
+) -> list[Notice]:
+    """A client that nobody can be mailed at: its obligation still runs, so operators and managers are told."""
+    people = {user.pk: user for user in (*directory.operators, *directory.managers)}
+    message = _("%(client)s has no contact that can be mailed. Tell them by other means and record it.") % {
+        "client": client
+    }
+    return [
+        compose(
+            NoticeKind.ALARM,
+            Recipient.colleague(user),
+            incident,
+            directory,
+            now=now,
+            client=client,
+            deadline=deadline,
+            moment=f"no-contact-{moment}",
+            message=message,
+        )
+        for user in people.values()
+    ]
+
+
+def queue(rows: Sequence[Notice]) -> None:
+    """Put the rows in the outbox; one that is already there (another planner was quicker) is left as it is."""
+    Notice.objects.bulk_create(rows, ignore_conflicts=True)
+
+
+# ── one letter ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True)
+class AgreedLine:
+    """One line of “what our agreement says, and where we stand”."""
+
+    what: str
+    allowance: str
+    deadline: Deadline
+
+
+def compose(
+    kind: NoticeKind,
+    recipient: Recipient,
+    incident: Incident,
+    directory: Directory,
+    *,
+    now: dt.datetime,
+    moment: str,
+    client: Client | None = None,
+    deadline: Deadline | None = None,
+    message: str = "",
+) -> Notice:
+    """One rendered, unsaved notice. `due_at` is the contractual due time, which also orders the queue."""
+    client = client or (deadline.client if deadline else None)
+    due_at = deadline.due_at if deadline and deadline.due_at else now
+    key = uuid.uuid4()
+    context = {
+        "recipient": recipient,
+        "zone": recipient.time_zone,
+        "incident": incident,
+        "client": client,
+        "deadline": deadline,
+        "services": directory.services[incident.pk],
+        "agreed": _agreed_lines(incident, client, directory),
+        "message": message,
+        "now": now,
+        "is_late": due_at < now,
+        "is_this_message": kind in (NoticeKind.CLIENT_NOTICE, NoticeKind.HOLDING_NOTICE, NoticeKind.UPDATE),
+        "staff_url": settings.PUBLIC_URL + reverse("admin:incidents_incident_change", args=[incident.pk]),
+    }
+    with translation.override(recipient.language):
+        subject, text, html = (_render(kind, part, context) for part in ("subject.txt", "txt", "html"))
+    return Notice(
+        incident=incident,
+        client=client,
+        deadline=deadline,
+        revision=deadline.revision if deadline else 1,
+        moment=moment,
+        kind=kind,
+        contact_id=recipient.contact_id,
+        user_id=recipient.user_id,
+        recipient_name=recipient.name,
+        recipient_address=recipient.address,
+        subject=" ".join(subject.split())[:300],
+        text=text,
+        html=html,
+        message_id=f"<{key}@{_mail_domain()}>",
+        thread_id=_thread_id(incident, recipient),
+        made_at=now,
+        due_at=due_at,
+        next_attempt_at=now,
+    )
+
+
+def _render(kind: NoticeKind, part: str, context: dict[str, Any]) -> str:
+    return render_to_string(f"notices/{kind}.{part}", context)
+
+
+def _agreed_lines(incident: Incident, client: Client | None, directory: Directory) -> list[AgreedLine]:
+    if client is None:
+        return []
+    return [
+        AgreedLine(deadline.get_obligation_display(), deadline.commitment.allowance_in_words(), deadline)
+        for deadline in directory.deadlines[incident.pk, client.pk]
+        if deadline.severity == incident.severity and deadline.ended_at is None
+    ]
+
+
+def _mail_domain() -> str:
+    return parseaddr(settings.NOTICE_FROM)[1].rpartition("@")[2]
+
+
+def _thread_id(incident: Incident, recipient: Recipient) -> str:
+    """The same for all mails about one incident to one address, so that a mail reader shows them as one thread."""
+    who = hashlib.sha256(recipient.address.lower().encode()).hexdigest()[:16]
+    return f"<{incident.reference}.{who}@{_mail_domain()}>"

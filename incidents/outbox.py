@@ -1,0 +1,337 @@
+"""The outbox: takes notices that are due, sends each once, and records what became of it.
+
+Every change of state is a compare-and-set on the state and the lease token: zero rows changed means that somebody
+else has the row, and that this worker must leave it alone. No transaction is open while the mail server is spoken to.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import functools
+import logging
+import os
+import random
+import socket
+import threading
+import time
+import uuid
+from collections import Counter
+from collections.abc import Sequence
+from email.headerregistry import Address
+from email.message import EmailMessage
+from email.policy import SMTP as SMTP_POLICY
+from email.utils import format_datetime, parseaddr
+
+from django.conf import settings
+from django.db import transaction
+from django.utils.translation import gettext as _
+
+from agreements.models import Obligation
+from config.history import acting
+from config.models import User
+from incidents import deadlines, smtp
+from incidents.models import DeliveryAttempt, Incident, Notice
+from incidents.models.notice import (
+    HELD_STATES,
+    STUCK_STATES,
+    WAITING_STATES,
+    DeliveryPhase,
+    NoticeKind,
+    NoticeState,
+    Outcome,
+)
+
+logger = logging.getLogger(__name__)
+
+BATCH = 20  # notices leased at once
+LEASE = dt.timedelta(seconds=90)  # longer than any one mail can take; the fence renews it for the transmission itself
+PASS_LIMIT = 60.0  # seconds after which a pass hands over to the next
+BACKOFF = (1, 2, 4, 8, 15)  # minutes before the next try; the last one repeats
+MAX_TRIES = 30  # refusals for now, about seven hours; then a person decides
+PROBLEM_WAIT = dt.timedelta(seconds=15)  # when the server or our configuration is at fault, which uses up no try
+
+#: The obligation that an accepted notice of this kind meets.
+MEETS = {
+    NoticeKind.CLIENT_NOTICE: Obligation.NOTIFY,
+    NoticeKind.HOLDING_NOTICE: Obligation.NOTIFY,
+    NoticeKind.UPDATE: Obligation.UPDATE,
+}
+
+
+class Watch:
+    """The present instant during a pass: the edge's `now` moved on by a clock that cannot jump."""
+
+    def __init__(self, now: dt.datetime) -> None:
+        self._now = now
+        self._started = time.monotonic()
+
+    @property
+    def elapsed(self) -> float:
+        return time.monotonic() - self._started
+
+    def now(self) -> dt.datetime:
+        return self._now + dt.timedelta(seconds=self.elapsed)
+
+
+# ── one pass ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def deliver(now: dt.datetime) -> Counter[str]:
+    """Send what is due, nearest contractual due time first; returns how many notices had which outcome."""
+    watch = Watch(now)
+    tally: Counter[str] = Counter()
+    while watch.elapsed < PASS_LIMIT and (leased := lease(watch.now())):
+        for number, notice in enumerate(leased):
+            outcome = _deliver_one(notice, watch)
+            tally[outcome] += 1
+            if outcome in (Outcome.TRANSPORT_DOWN, Outcome.CONFIGURATION):
+                # Not this notice's fault: the others would meet the same, so they wait without being tried.
+                _put_back(leased[number + 1 :], watch)
+                return tally
+    return tally
+
+
+def lease(now: dt.datetime) -> list[Notice]:
+    """Take up to BATCH ready notices for this worker. What is no longer owed is cancelled instead of being sent."""
+    ready = Notice.objects.ready(now)
+    if not ready.exists():
+        return []
+    token = uuid.uuid4()
+    with transaction.atomic():
+        ids = list(ready.select_for_update(skip_locked=True).values_list("pk", flat=True)[:BATCH])
+        # On a database without row locks another worker may have been quicker: only what is still waiting is taken.
+        Notice.objects.waiting().filter(pk__in=ids).update(
+            state=NoticeState.LEASED, lease_token=token, leased_until=now + LEASE
+        )
+    taken = Notice.objects.filter(lease_token=token, state=NoticeState.LEASED).select_related("deadline")
+    return [notice for notice in taken.order_by("due_at", "pk") if _is_still_owed(notice)]
+
+
+def _is_still_owed(notice: Notice) -> bool:
+    """Truth is checked when the row is leased: a warning about what has been done meanwhile is not sent."""
+    deadline = notice.deadline
+    if deadline is None or notice.kind in (NoticeKind.CLIENT_NOTICE, NoticeKind.UPDATE, NoticeKind.ALARM):
+        return True
+    if deadline.is_open and notice.revision == deadline.revision:
+        return True
+    reason = _("Done before this was sent.") if deadline.met_at else _("No longer owed.")
+    _move(notice, NoticeState.LEASED, NoticeState.CANCELLED, state_reason=reason)
+    return False
+
+
+def _deliver_one(notice: Notice, watch: Watch) -> Outcome:
+    started = watch.elapsed
+    try:
+        content = _as_mail(notice, watch.now())
+    except Exception as error:  # a row that cannot even be built: it fails alone, the pass goes on
+        logger.exception("Notice %s cannot be sent as it is.", notice.pk)
+        poison = smtp.DeliveryError(Outcome.POISON, DeliveryPhase.CONNECT, f"{type(error).__name__}: {error}"[:500])
+        _record_failure(notice, poison, watch, started)
+        return Outcome.POISON
+    try:
+        answer = _transport().send(
+            content,
+            sender=parseaddr(settings.NOTICE_FROM)[1],
+            recipient=notice.recipient_address,
+            before_data=lambda: _fence(notice, watch.now()),
+        )
+    except smtp.DeliveryError as error:
+        _record_failure(notice, error, watch, started)
+        return error.outcome
+    if not answer:
+        logger.warning("Notice %s was taken over by another worker before it was transmitted.", notice.pk)
+        return Outcome.REFUSED_FOR_NOW
+    _record_acceptance(notice, answer, watch, started)
+    return Outcome.ACCEPTED
+
+
+def _fence(notice: Notice, now: dt.datetime) -> bool:
+    """Just before DATA: from here on a copy may exist. False if the lease was lost meanwhile."""
+    return _move(notice, NoticeState.LEASED, NoticeState.TRANSMITTING, leased_until=now + LEASE)
+
+
+def _record_acceptance(notice: Notice, answer: str, watch: Watch, started: float) -> None:
+    """The server has the mail: the notice is sent, and what it owed is met, in one transaction."""
+    now = watch.now()
+    with transaction.atomic(), acting(task="outbox.deliver", reason=_("Accepted by the mail server: %s") % answer):
+        incident = _lock_incident_it_meets(notice)  # before the notice, in the order in which verbs lock
+        _move(
+            notice,
+            NoticeState.TRANSMITTING,
+            NoticeState.SENT,
+            accepted_at=now,
+            server_answer=answer,
+            tries=notice.tries + 1,
+        )
+        # Whoever owns the row by now: the server did accept it, and that is the truth to record.
+        _add_attempt(notice, Outcome.ACCEPTED, DeliveryPhase.DONE, watch, started, code=250, answer=answer)
+        if incident is not None and notice.client is not None:
+            obligation = MEETS[NoticeKind(notice.kind)]
+            deadlines.meet(incident, obligation, at=now, now=now, client=notice.client, asked_by=notice.made_at)
+
+
+def _lock_incident_it_meets(notice: Notice) -> Incident | None:
+    if notice.kind not in MEETS:
+        return None
+    return Incident.objects.locked().get(pk=notice.incident_id)
+
+
+def _record_failure(notice: Notice, error: smtp.DeliveryError, watch: Watch, started: float) -> None:
+    now = watch.now()
+    changes = _after(notice, error.outcome, now)
+    with transaction.atomic():
+        Notice.objects.filter(pk=notice.pk, lease_token=notice.lease_token, state__in=HELD_STATES).update(
+            **changes, lease_token=None, leased_until=None, server_answer=f"{error.code or ''} {error.answer}".strip()
+        )
+        _add_attempt(notice, error.outcome, error.phase, watch, started, code=error.code, answer=error.answer)
+    logger.warning("Notice %s: %s while %s (%s).", notice.pk, error.outcome.label, error.phase.label, error.code)
+
+
+def _after(notice: Notice, outcome: Outcome, now: dt.datetime) -> dict[str, object]:
+    """Where a notice goes after this outcome."""
+    if outcome in (Outcome.TRANSPORT_DOWN, Outcome.CONFIGURATION):
+        return {"state": NoticeState.RETRY_WAIT, "next_attempt_at": now + PROBLEM_WAIT}
+    tries = notice.tries + 1
+    if outcome == Outcome.REFUSED_FOR_NOW and tries < MAX_TRIES:
+        return {"state": NoticeState.RETRY_WAIT, "tries": tries, "next_attempt_at": now + _backoff(tries)}
+    if outcome == Outcome.AMBIGUOUS:
+        return _after_ambiguity(notice, now) | {"tries": tries}
+    return {"state": NoticeState.FAILED, "tries": tries, "state_reason": _("The mail server refused it.")}
+
+
+def _after_ambiguity(notice: Notice, now: dt.datetime) -> dict[str, object]:
+    """It may have arrived. Sent once more (same Message-ID, same body); after the second time a person decides."""
+    ambiguous_tries = notice.ambiguous_tries + 1
+    if ambiguous_tries >= 2:
+        reason = _("Twice it is unknown whether it arrived. Ask the recipient, then send again or mark it handled.")
+        return {"state": NoticeState.REVIEW, "ambiguous_tries": ambiguous_tries, "state_reason": reason}
+    return {"state": NoticeState.RETRY_WAIT, "ambiguous_tries": ambiguous_tries, "next_attempt_at": now + _backoff(1)}
+
+
+def _backoff(tries: int) -> dt.timedelta:
+    """The wait before the next try, ± 20 % so that notices refused together do not come back together."""
+    minutes = BACKOFF[min(tries, len(BACKOFF)) - 1]
+    return dt.timedelta(minutes=minutes) * random.uniform(0.8, 1.2)  # noqa: S311 - spread, not secrecy
+
+
+def _put_back(leased: Sequence[Notice], watch: Watch) -> None:
+    ids = [notice.pk for notice in leased]
+    tokens = {notice.lease_token for notice in leased}
+    Notice.objects.filter(pk__in=ids, lease_token__in=tokens, state=NoticeState.LEASED).update(
+        state=NoticeState.RETRY_WAIT, lease_token=None, leased_until=None, next_attempt_at=watch.now() + PROBLEM_WAIT
+    )
+
+
+def _move(notice: Notice, before: NoticeState, after: NoticeState, **changes: object) -> bool:
+    """Compare-and-set: False when the row is no longer in that state under this lease."""
+    mine = Notice.objects.filter(pk=notice.pk, state=before, lease_token=notice.lease_token)
+    return mine.update(state=after, **changes) == 1
+
+
+def _add_attempt(
+    notice: Notice,
+    outcome: Outcome,
+    phase: DeliveryPhase,
+    watch: Watch,
+    started: float,
+    *,
+    code: int | None = None,
+    answer: str = "",
+) -> None:
+    DeliveryAttempt.objects.create(
+        notice_id=notice.pk,
+        at=watch.now(),
+        worker=_worker_name(),
+        outcome=outcome,
+        phase=phase,
+        code=code if code and code > 0 else None,
+        answer=answer[:500],
+        elapsed_ms=int((watch.elapsed - started) * 1000),
+    )
+
+
+# ── what has stalled ────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def release_stalled(now: dt.datetime) -> int:
+    """Give back what a worker took and did not finish within its lease; returns how many.
+
+    One that was only leased is simply due again. One that was being transmitted may have arrived.
+    """
+    released = 0
+    for notice in Notice.objects.stalled(now).order_by("pk")[:1000]:
+        if notice.state == NoticeState.LEASED:
+            changes: dict[str, object] = {"state": NoticeState.PENDING, "next_attempt_at": now}
+        else:
+            changes = _after_ambiguity(notice, now)
+        mine = Notice.objects.stalled(now).filter(pk=notice.pk, state=notice.state, lease_token=notice.lease_token)
+        with transaction.atomic():
+            is_released = mine.update(**changes, lease_token=None, leased_until=None) == 1
+            if is_released and notice.state == NoticeState.TRANSMITTING:
+                answer = _("The worker was gone before it recorded the answer.")
+                _add_attempt(notice, Outcome.AMBIGUOUS, DeliveryPhase.DATA, Watch(now), 0.0, answer=answer)
+        released += is_released
+    return released
+
+
+# ── what people decide ──────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def send_again(notice: Notice, *, by: User, now: dt.datetime, reason: str = "") -> bool:
+    """Put a failed or doubtful notice back into the queue; False if it was not one any more."""
+    with transaction.atomic(), acting(by, reason=reason):
+        locked = Notice.objects.select_for_update(no_key=True).get(pk=notice.pk)
+        if locked.state not in STUCK_STATES:
+            return False
+        locked.state = NoticeState.PENDING
+        locked.state_reason = _("Sent again by %(who)s.") % {"who": by.audit_name}
+        locked.next_attempt_at = now
+        locked.tries = locked.ambiguous_tries = 0
+        locked.save()
+        return True
+
+
+# ── the message ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _as_mail(notice: Notice, now: dt.datetime) -> bytes:
+    """The frozen notice as a mail: text and HTML, one recipient, one thread per incident and recipient (RFC 5322, 3834)."""
+    message = EmailMessage()
+    message["From"] = _mailbox(*parseaddr(settings.NOTICE_FROM))
+    message["To"] = _mailbox(notice.recipient_name, notice.recipient_address)
+    message["Reply-To"] = _mailbox(*parseaddr(settings.NOTICE_REPLY_TO))
+    message["Subject"] = notice.subject
+    message["Date"] = format_datetime(now)
+    message["Message-ID"] = notice.message_id
+    message["In-Reply-To"] = notice.thread_id
+    message["References"] = notice.thread_id
+    message["Auto-Submitted"] = "auto-generated"
+    message["X-Auto-Response-Suppress"] = "All"
+    message.set_content(notice.text)
+    message.add_alternative(notice.html, subtype="html")
+    # An address beyond ASCII needs the SMTPUTF8 extension, and then the headers may carry it as it is.
+    return message.as_bytes(policy=SMTP_POLICY.clone(utf8=not notice.recipient_address.isascii()))
+
+
+def _mailbox(name: str, address: str) -> Address:
+    return Address(display_name=name, addr_spec=address)
+
+
+_kept = threading.local()
+
+
+def _transport() -> smtp.Transport:
+    """This thread's connection to the relay, kept between passes."""
+    if getattr(_kept, "pid", None) != os.getpid():  # a forked worker must not speak over its parent's connection
+        _kept.pid = os.getpid()
+        _kept.transport = smtp.Transport(settings.MAIL_RELAY, timeout=settings.SMTP_TIMEOUT)
+    return _kept.transport  # type: ignore[no-any-return]
+
+
+@functools.cache
+def _host() -> str:
+    return socket.gethostname()
+
+
+def _worker_name() -> str:
+    return f"{_host()}:{os.getpid()}"

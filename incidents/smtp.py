@@ -1,0 +1,193 @@
+"""The transport: the only module that speaks SMTP (RFC 5321), one recipient per message.
+
+What matters is when the conversation broke: before DATA no copy can exist, after DATA began nobody can know.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import smtplib
+import ssl
+import time
+from collections.abc import Callable, Iterator
+from typing import NoReturn
+
+from config.env import MailRelay
+from incidents.models.notice import DeliveryPhase, Outcome
+
+IDLE_LIMIT = 20.0  # seconds; servers drop idle clients, so an older connection is asked before it is trusted
+
+
+class DeliveryError(Exception):
+    """The message was not accepted. `outcome` says what that means, `phase` how far it came, `answer` what was said."""
+
+    def __init__(self, outcome: Outcome, phase: DeliveryPhase, answer: str, code: int | None = None) -> None:
+        super().__init__(answer)
+        self.outcome = outcome
+        self.phase = phase
+        self.answer = answer
+        self.code = code
+
+
+class Transport:
+    """A connection to the relay that is kept alive between messages. Not to be shared between threads."""
+
+    def __init__(self, relay: MailRelay, *, timeout: float) -> None:
+        self._relay = relay
+        self._timeout = timeout  # seconds, for every single wait of the conversation
+        self._connection: smtplib.SMTP | None = None
+        self._used_at = 0.0
+
+    def send(self, content: bytes, *, sender: str, recipient: str, before_data: Callable[[], bool]) -> str:
+        """Hand over one message; returns the server's answer to it, or raises DeliveryError.
+
+        `before_data` is called once the server has taken the envelope: the last moment at which nothing was sent.
+        If it returns False the message is not transmitted, and an empty string is returned.
+        """
+        self._offer_envelope(sender, recipient)
+        if not before_data():
+            self._reset()
+            return ""
+        return self._transmit(content)
+
+    def close(self) -> None:
+        """Say goodbye; errors on the way out do not matter."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with contextlib.suppress(OSError, smtplib.SMTPException):
+                connection.quit()
+
+    # ── phases ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _offer_envelope(self, sender: str, recipient: str) -> None:
+        options = [] if recipient.isascii() else ["SMTPUTF8"]
+        code, answer = self._name_sender(sender, options)
+        if code != 250:
+            self._refuse(DeliveryPhase.SENDER, code, answer)
+        connection = self._ready_connection()
+        with self._phase(DeliveryPhase.RECIPIENT):
+            code, answer = connection.rcpt(recipient)
+        if code not in (250, 251):
+            self._refuse(DeliveryPhase.RECIPIENT, code, answer)
+
+    def _name_sender(self, sender: str, options: list[str]) -> tuple[int, bytes]:
+        was_kept = self._connection is not None
+        connection = self._ready_connection()
+        try:
+            with self._phase(DeliveryPhase.SENDER):
+                return connection.mail(sender, options)
+        except DeliveryError as error:
+            if not (was_kept and error.outcome == Outcome.TRANSPORT_DOWN):
+                raise
+        # The server had closed the kept connection: that is no fault, a new one is tried once.
+        connection = self._ready_connection()
+        with self._phase(DeliveryPhase.SENDER):
+            return connection.mail(sender, options)
+
+    def _transmit(self, content: bytes) -> str:
+        connection = self._connection
+        assert connection is not None  # noqa: S101 - the envelope was offered on it
+        with self._phase(DeliveryPhase.DATA, ambiguous=True):
+            code, answer = connection.data(content)
+        self._used_at = time.monotonic()
+        if code != 250:
+            self._refuse(DeliveryPhase.DATA, code, answer)
+        return f"{code} {_as_text(answer)}"
+
+    def _ready_connection(self) -> smtplib.SMTP:
+        if self._connection is not None and time.monotonic() - self._used_at > IDLE_LIMIT and not self._is_alive():
+            self._drop()
+        if self._connection is None:
+            self._connection = self._connect()
+            self._used_at = time.monotonic()
+        return self._connection
+
+    def _is_alive(self) -> bool:
+        assert self._connection is not None  # noqa: S101 - asked only of a kept connection
+        try:
+            return bool(self._connection.noop()[0] == 250)
+        except (OSError, smtplib.SMTPException):
+            return False
+
+    def _connect(self) -> smtplib.SMTP:
+        relay = self._relay
+        with self._phase(DeliveryPhase.CONNECT):
+            if relay.encryption == "tls":
+                connection: smtplib.SMTP = smtplib.SMTP_SSL(
+                    relay.host, relay.port, timeout=self._timeout, context=ssl.create_default_context()
+                )
+            else:
+                connection = smtplib.SMTP(relay.host, relay.port, timeout=self._timeout)
+        with self._phase(DeliveryPhase.GREETING):
+            connection.ehlo_or_helo_if_needed()
+        if relay.encryption == "starttls":
+            with self._phase(DeliveryPhase.STARTTLS):
+                connection.starttls(context=ssl.create_default_context())
+                connection.ehlo()
+        if relay.username:
+            with self._phase(DeliveryPhase.AUTH):
+                connection.login(relay.username, relay.password)
+        return connection
+
+    # ── what an answer means ────────────────────────────────────────────────────────────────────────────────────────
+
+    @contextlib.contextmanager
+    def _phase(self, phase: DeliveryPhase, *, ambiguous: bool = False) -> Iterator[None]:
+        """Turns what smtplib raises in this phase into a DeliveryError; the connection is not used again."""
+        try:
+            yield
+        except smtplib.SMTPDataError as error:  # the server answered, so it is certain that it did not accept
+            self._refuse(phase, error.smtp_code, error.smtp_error)
+        except (smtplib.SMTPAuthenticationError, smtplib.SMTPNotSupportedError, ssl.SSLError) as error:
+            self._drop()
+            code = getattr(error, "smtp_code", None)
+            raise DeliveryError(Outcome.CONFIGURATION, phase, _describe(error), code) from error
+        except smtplib.SMTPResponseException as error:
+            self._drop()
+            raise DeliveryError(Outcome.TRANSPORT_DOWN, phase, _describe(error), error.smtp_code) from error
+        except (OSError, smtplib.SMTPException) as error:
+            self._drop()
+            outcome = Outcome.AMBIGUOUS if ambiguous else Outcome.TRANSPORT_DOWN
+            raise DeliveryError(outcome, phase, _describe(error)) from error
+        except UnicodeError as error:
+            self._drop()
+            raise DeliveryError(Outcome.POISON, phase, _describe(error)) from error
+
+    def _refuse(self, phase: DeliveryPhase, code: int, answer: bytes | str) -> NoReturn:
+        """A plain answer: 421 closes the conversation, 530–538 is about us, other 4xx is for now, other 5xx for good."""
+        if code == 421 or code < 0:
+            self._drop()
+            outcome = Outcome.TRANSPORT_DOWN
+        elif 530 <= code <= 538:
+            self._drop()
+            outcome = Outcome.CONFIGURATION
+        else:
+            self._reset()
+            outcome = Outcome.REFUSED_FOR_NOW if 400 <= code < 500 else Outcome.REFUSED
+        raise DeliveryError(outcome, phase, _as_text(answer), code)
+
+    def _reset(self) -> None:
+        """Forget the envelope and keep the connection for the next message."""
+        connection = self._connection
+        if connection is None:
+            return
+        try:
+            connection.rset()
+            self._used_at = time.monotonic()
+        except (OSError, smtplib.SMTPException):
+            self._drop()
+
+    def _drop(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
+
+
+def _as_text(answer: bytes | str) -> str:
+    text = answer.decode("utf-8", "replace") if isinstance(answer, bytes) else answer
+    return " ".join(text.split())[:500]
+
+
+def _describe(error: Exception) -> str:
+    answer = getattr(error, "smtp_error", None)
+    return _as_text(answer) if answer else _as_text(f"{type(error).__name__}: {error}")

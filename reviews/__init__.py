@@ -1,0 +1,1 @@
+"""What was learned from an incident, and what will be done about it."""

@@ -1,0 +1,99 @@
+"""Post-incident reviews and their corrective actions."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
+
+from config.fields import LineField
+from config.history import AuditedModel, AuditedRecords
+from incidents.models import Incident
+
+
+class PostIncidentReview(AuditedModel):
+    """Why it happened and what will change. Blameless: it asks what made sense at the time, not who erred."""
+
+    incident = models.OneToOneField(Incident, models.PROTECT, related_name="review", verbose_name=_("incident"))
+    facilitator = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.PROTECT, related_name="+", verbose_name=_("facilitator")
+    )
+    opened_at = models.DateTimeField(_("opened at"), editable=False)
+    summary = models.TextField(
+        _("what happened"),
+        blank=True,
+        max_length=20_000,
+        help_text=_("In plain words, as seen by the people involved."),
+    )
+    root_cause = models.TextField(
+        _("root cause"),
+        blank=True,
+        max_length=20_000,
+        help_text=_("What made it possible, not who was at the keyboard."),
+    )
+    what_will_change = models.TextField(_("what will change"), blank=True, max_length=20_000)
+    completed_at = models.DateTimeField(_("completed at"), null=True, blank=True, editable=False)
+
+    history = AuditedRecords()
+
+    class Meta:
+        verbose_name = _("post-incident review")
+        verbose_name_plural = _("post-incident reviews")
+        ordering = ("-opened_at", "-pk")
+
+    def __str__(self) -> str:
+        return str(_("Review of %(incident)s") % {"incident": self.incident})
+
+    @property
+    def is_completed(self) -> bool:
+        return self.completed_at is not None
+
+
+class CorrectiveActionQuerySet(models.QuerySet["CorrectiveAction"]):
+    def open(self) -> CorrectiveActionQuerySet:
+        return self.filter(done_on__isnull=True)
+
+    def overdue(self, today: dt.date) -> CorrectiveActionQuerySet:
+        """Open ones whose due day has passed."""
+        return self.open().filter(due_on__lt=today)
+
+
+class CorrectiveAction(AuditedModel):
+    """Something that will be done so that it does not happen again, by whom and by when."""
+
+    review = models.ForeignKey(PostIncidentReview, models.PROTECT, related_name="actions", verbose_name=_("review"))
+    what = LineField(_("what will be done"), max_length=300)
+    owner = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+", verbose_name=_("owner"))
+    due_on = models.DateField(_("due on"))
+    done_on = models.DateField(_("done on"), null=True, blank=True)
+    evidence = models.TextField(
+        _("evidence"),
+        blank=True,
+        max_length=2_000,
+        help_text=_("What shows that it is done: a link, a change, a test."),
+    )
+
+    objects = CorrectiveActionQuerySet.as_manager()
+    history = AuditedRecords()
+
+    class Meta:
+        verbose_name = _("corrective action")
+        verbose_name_plural = _("corrective actions")
+        ordering = ("due_on", "pk")
+        constraints = (
+            models.CheckConstraint(
+                condition=Q(done_on__isnull=True) | ~Q(evidence=""),
+                name="action_done_has_evidence",
+                violation_error_message=_("Say what shows that it is done before you enter the day it was done."),
+            ),
+        )
+        indexes = (
+            # CorrectiveActionQuerySet.overdue
+            models.Index(fields=("due_on",), name="action_open", condition=Q(done_on__isnull=True)),
+        )
+
+    def __str__(self) -> str:
+        return self.what
