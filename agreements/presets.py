@@ -61,9 +61,9 @@ PRESETS: Mapping[str, Preset] = {
             key="critical_support_24x7",
             name=_("24×7 critical support"),
             description=_(
-                "Critical: acknowledge in 15 minutes, notify in 1 hour, update every hour, mitigate in 2 and resolve in "
-                "4 hours, report within 5 business days. High: acknowledge in 30 minutes, notify in 4 hours, resolve in "
-                "8 hours. All counted round the clock."
+                "Critical: acknowledge in 15 minutes, notify in 1 hour, update every hour, mitigate in 2 and "
+                "resolve in 4 hours, report within 5 business days. High: acknowledge in 30 minutes, notify in "
+                "4 hours, resolve in 8 hours. All counted round the clock."
             ),
             duties=(
                 Duty(_C, _O.ACKNOWLEDGE, 15, Unit.MINUTES),
@@ -81,9 +81,9 @@ PRESETS: Mapping[str, Preset] = {
             key="office_hours_support",
             name=_("Office hours support"),
             description=_(
-                "Counted in the calendar's business hours. Critical: acknowledge in 1, notify in 3, resolve in 8. High: "
-                "acknowledge in 2, notify in 8, resolve in 16. Medium: acknowledge in 4, resolve in 40. Low: "
-                "acknowledge in 8."
+                "Counted in the calendar's business hours. Critical: acknowledge in 1, notify in 3, resolve in 8. "
+                "High: acknowledge in 2, notify in 8, resolve in 16. Medium: acknowledge in 4, resolve in 40. "
+                "Low: acknowledge in 8."
             ),
             duties=(
                 Duty(_C, _O.ACKNOWLEDGE, 1, Unit.BUSINESS_HOURS),

@@ -27,10 +27,10 @@ class Doorbell(DjangoTask):  # type: ignore[type-arg]
 
 
 def ring(task: Doorbell) -> None:
-    """Publish the task over a connection of its own whose every wait is bounded (a stalled broker blocks for 20 s else)."""
+    """Publish the task over a connection of its own with bounded waits (a stalled broker blocks for 20 s else)."""
     try:
         with app.connection_for_write(connect_timeout=RING_TIMEOUT, transport_options=_bounded()) as connection:
-            task.apply_async(connection=connection, retry=False, expires=5)
+            task.apply_async(expires=5, retry=False, connection=connection)  # type: ignore[call-arg]
     except Exception as error:  # noqa: BLE001 - whatever the broker does, the commit stands and the beat will ring
         logger.warning("The doorbell %s was not heard (%s); the next tick does the work.", task.name, error)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.core.exceptions import ValidationError
 from django.db import models
@@ -32,19 +32,26 @@ def validate_zone(value: str) -> None:
         raise ValidationError(str(error), code="unknown_zone") from error
 
 
-class LineField(models.CharField):  # type: ignore[type-arg]
+if TYPE_CHECKING:
+    TextOf = models.CharField[str, str]
+    MailOf = models.EmailField[str, str]
+else:
+    TextOf, MailOf = models.CharField, models.EmailField
+
+
+class LineField(TextOf):
     """One line of text, safe to stand in a mail header."""
 
     default_validators = [*models.CharField.default_validators, validate_single_line]
 
 
-class AddressField(models.EmailField):  # type: ignore[type-arg]
+class AddressField(MailOf):
     """A mail address, safe to stand in a mail header."""
 
     default_validators = [*models.EmailField.default_validators, validate_single_line]
 
 
-class ZoneField(models.CharField):  # type: ignore[type-arg]
+class ZoneField(TextOf):
     """The name of an IANA time zone, checked against the zone rules that the product ships."""
 
     default_validators = [validate_zone]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Self
@@ -134,12 +134,6 @@ class AuditedModel(models.Model):
     class Meta:
         abstract = True
 
-    @classmethod
-    def from_db(cls, db: str | None, field_names: Any, values: Any) -> Self:
-        instance = super().from_db(db, field_names, values)
-        instance._loaded = dict(zip(field_names, values, strict=True))
-        return instance
-
     def save(self, *args: Any, **options: Any) -> None:
         changed = self.changed_fields()
         is_new = self._state.adding or bool(options.get("force_insert"))
@@ -152,8 +146,16 @@ class AuditedModel(models.Model):
             super().save(*args, **options)
         self._remember(options.get("update_fields"))
 
-    def refresh_from_db(self, using: str | None = None, fields: Any = None, **options: Any) -> None:
-        super().refresh_from_db(using=using, fields=fields, **options)
+    @classmethod
+    def from_db(cls, db: str | None, field_names: Collection[str], values: Collection[Any], **options: Any) -> Self:
+        instance = super().from_db(db, field_names, values, **options)
+        instance._loaded = dict(zip(field_names, values, strict=True))
+        return instance
+
+    def refresh_from_db(
+        self, using: str | None = None, fields: Iterable[str] | None = None, from_queryset: Any = None
+    ) -> None:
+        super().refresh_from_db(using, fields, from_queryset)
         self._remember(fields)
 
     def changed_fields(self) -> set[str]:
@@ -161,10 +163,10 @@ class AuditedModel(models.Model):
         loaded = self.__dict__.get("_loaded", {})
         return {name for name, value in self._values().items() if name not in loaded or loaded[name] != value}
 
-    def _remember(self, names: Any = None) -> None:
+    def _remember(self, names: Iterable[str] | None = None) -> None:
         values = self._values()
         if names is not None:
-            wanted = {self._meta.get_field(name).attname for name in names}
+            wanted = {f.attname for f in self._meta.concrete_fields if {f.name, f.attname} & set(names)}
             values = self.__dict__.get("_loaded", {}) | {k: v for k, v in values.items() if k in wanted}
         self._loaded = values
 

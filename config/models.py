@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from django.contrib.auth.models import AbstractUser, UserManager
 from django.utils.translation import gettext_lazy as _
 
@@ -18,7 +20,7 @@ class User(AuditedModel, AbstractUser):
         help_text=_("Every time you see is shown in this zone, for example Europe/Berlin."),
     )
 
-    SILENT_FIELDS = frozenset({"last_login"})
+    SILENT_FIELDS: ClassVar = frozenset({"last_login"})
 
     objects = UserManager()
     history = AuditedRecords(excluded_fields=["password", "last_login"], m2m_fields=["groups"])

@@ -1,4 +1,4 @@
-"""The roles, as groups. Each app's migration grants its own permissions, so a role is the sum of what the floors say."""
+"""The roles, as groups. Each app's migration grants its own permissions; a role is the sum of them."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def _granting(app_label: str, grants: Grants) -> Callable[[Any, Any], None]:
             for codename in codenames:
                 action, model = codename.split("_", 1)
                 content_type, _ = content_types.objects.get_or_create(app_label=app_label, model=model)
-                # Django itself makes these rows only after the last migration; with the same name, so that it finds ours.
+                # Django makes these rows only after the last migration, and then finds ours.
                 permission, _ = permissions.objects.get_or_create(
                     content_type=content_type, codename=codename, defaults={"name": f"Can {action} {model}"}
                 )

@@ -119,7 +119,7 @@ def _apply(deadline: Deadline, planned: tuple[dt.datetime | None, Plan], now: dt
 
 
 def _is_still_of_use(deadline: Deadline, moment: Moment, now: dt.datetime) -> bool:
-    """A warning point already past is never sent; the holding and overdue notices are, but once in a deadline's life."""
+    """A warning point already past is never sent; the holding and overdue notices are, but only once."""
     if moment.at > now:
         return True
     if moment.kind == MomentKind.WARNING:

@@ -163,7 +163,7 @@ def _set_aside(pk: int, now: dt.datetime) -> int:
 
 
 def _rows_due(deadline: Deadline, directory: Directory, now: dt.datetime) -> list[Notice]:
-    """The rows of all moments that have come. Of several warnings only the last is sent, and none once it is overdue."""
+    """The rows of all moments that have come. Of several warnings only the last is sent, none once overdue."""
     passed = [m for m in deadline.planned_moments() if m.at <= now and not deadline.was_raised(m)]
     is_overdue = any(moment.kind == MomentKind.OVERDUE for moment in passed)
     warnings = [moment for moment in passed if moment.kind == MomentKind.WARNING]

@@ -34,7 +34,6 @@ from incidents.models import DeliveryAttempt, Incident, Notice
 from incidents.models.notice import (
     HELD_STATES,
     STUCK_STATES,
-    WAITING_STATES,
     DeliveryPhase,
     NoticeKind,
     NoticeState,
@@ -295,7 +294,7 @@ def send_again(notice: Notice, *, by: User, now: dt.datetime, reason: str = "") 
 
 
 def _as_mail(notice: Notice, now: dt.datetime) -> bytes:
-    """The frozen notice as a mail: text and HTML, one recipient, one thread per incident and recipient (RFC 5322, 3834)."""
+    """The frozen notice as a mail to one recipient, in the thread of its incident (RFC 5322, RFC 3834)."""
     message = EmailMessage()
     message["From"] = _mailbox(*parseaddr(settings.NOTICE_FROM))
     message["To"] = _mailbox(notice.recipient_name, notice.recipient_address)
@@ -326,6 +325,13 @@ def _transport() -> smtp.Transport:
         _kept.pid = os.getpid()
         _kept.transport = smtp.Transport(settings.MAIL_RELAY, timeout=settings.SMTP_TIMEOUT)
     return _kept.transport  # type: ignore[no-any-return]
+
+
+def hang_up() -> None:
+    """Close this thread's connection to the relay; the next mail opens a new one."""
+    if getattr(_kept, "pid", None) == os.getpid():
+        _kept.transport.close()
+    _kept.__dict__.clear()
 
 
 @functools.cache

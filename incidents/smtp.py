@@ -154,7 +154,7 @@ class Transport:
             raise DeliveryError(Outcome.POISON, phase, _describe(error)) from error
 
     def _refuse(self, phase: DeliveryPhase, code: int, answer: bytes | str) -> NoReturn:
-        """A plain answer: 421 closes the conversation, 530–538 is about us, other 4xx is for now, other 5xx for good."""
+        """A plain answer: 421 closes the conversation, 530–538 is about us, else 4xx is for now, 5xx for good."""
         if code == 421 or code < 0:
             self._drop()
             outcome = Outcome.TRANSPORT_DOWN

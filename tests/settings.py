@@ -10,6 +10,6 @@ os.environ.setdefault("VAR_DIR", tempfile.mkdtemp(prefix="due-notice-tests-"))
 os.environ.setdefault("EMAIL_URL", "smtp://127.0.0.1:1")  # nobody answers there; a test that sends sets its own
 os.environ.setdefault("PUBLIC_URL", "http://127.0.0.1:8000")
 
-from config.settings import *  # noqa: E402, F403
+from config.settings import *  # noqa: F403
 
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # signing in is not what is tested

@@ -135,7 +135,7 @@ class Commitment(AuditedModel):
                 fields=("agreement", "severity", "obligation", "label"),
                 name="commitment_once",
                 violation_error_message=_(
-                    "This agreement already has that obligation for that severity. Give each a label to tell them apart."
+                    "This agreement already owes that for that severity. Give each a label to tell them apart."
                 ),
             ),
             models.CheckConstraint(

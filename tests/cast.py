@@ -1,0 +1,150 @@
+"""The cast of the tests: four colleagues with roles, two clients with agreements."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+from django.contrib.auth.models import Group
+
+from agreements import presets
+from agreements.models import (
+    Client,
+    Commitment,
+    Contact,
+    Obligation,
+    OpeningHours,
+    Service,
+    ServiceAgreement,
+    ServiceCalendar,
+    ServiceCoverage,
+    Severity,
+    WarningPoint,
+)
+from config import roles
+from config.models import User
+
+PASSWORD = "due-notice"  # noqa: S105
+#: A Tuesday morning; tests say what time it is, nothing waits for it.
+NOON = dt.datetime(2026, 11, 24, 12, 0, tzinfo=dt.UTC)
+LONG_AGO = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
+
+
+def at(clock: str, day: int = 24) -> dt.datetime:
+    """An instant in November 2026: at("14:05") is on Tuesday the 24th, UTC."""
+    hour, minute, *second = (int(part) for part in clock.split(":"))
+    return dt.datetime(2026, 11, day, hour, minute, *second, tzinfo=dt.UTC)
+
+
+def colleague(username: str, full_name: str, role: str, time_zone: str = "UTC") -> User:
+    first_name, last_name = full_name.split()
+    user = User.objects.create_user(
+        username,
+        f"{username}@due-notice.example",
+        PASSWORD,
+        first_name=first_name,
+        last_name=last_name,
+        is_staff=True,
+        time_zone=time_zone,
+    )
+    group, _is_new = Group.objects.get_or_create(name=role)
+    user.groups.add(group)
+    return user
+
+
+def olga() -> User:
+    return colleague("olga", "Olga Petrova", roles.OPERATOR)
+
+
+def max_() -> User:
+    return colleague("max", "Max Weber", roles.MANAGER)
+
+
+def aude() -> User:
+    return colleague("aude", "Aude Martin", roles.AUDITOR)
+
+
+def ada() -> User:
+    return colleague("ada", "Ada Lind", roles.ADMINISTRATOR)
+
+
+def always_open(name: str = "Round the clock", time_zone: str = "UTC") -> ServiceCalendar:
+    calendar = ServiceCalendar.objects.create(name=name, time_zone=time_zone)
+    for weekday in range(7):
+        OpeningHours.objects.create(calendar=calendar, weekday=weekday, opens=dt.time(0), closes=dt.time(0))
+    return calendar
+
+
+def office_hours(name: str = "Office hours", time_zone: str = "Europe/Berlin") -> ServiceCalendar:
+    calendar = ServiceCalendar.objects.create(name=name, time_zone=time_zone)
+    for weekday in range(5):
+        OpeningHours.objects.create(calendar=calendar, weekday=weekday, opens=dt.time(9), closes=dt.time(17))
+    return calendar
+
+
+def client(name: str, time_zone: str, *addresses: str) -> Client:
+    made = Client.objects.create(name=name, time_zone=time_zone)
+    for position, address in enumerate(addresses, start=1):
+        Contact.objects.create(client=made, name=f"{name} Operations", address=address, position=position)
+    return made
+
+
+def agreement(
+    reference: str, of: Client, calendar: ServiceCalendar, *services: Service, owner: User | None = None
+) -> ServiceAgreement:
+    made = ServiceAgreement.objects.create(
+        reference=reference, client=of, calendar=calendar, effective_at=LONG_AGO, clause="As agreed.", owner=owner
+    )
+    for service in services:
+        ServiceCoverage.objects.create(agreement=made, service=service)
+    return made
+
+
+def commit(
+    to: ServiceAgreement, obligation: Obligation, amount: int | None, unit: str = "hours", **terms: object
+) -> Commitment:
+    """One commitment, critical unless said otherwise, without warning points."""
+    severity = terms.pop("severity", Severity.CRITICAL)
+    commitment = Commitment(
+        agreement=to,
+        severity=severity,
+        obligation=obligation,
+        amount=amount,
+        unit=unit,
+        **terms,  # type: ignore[misc]
+    )
+    commitment.full_clean()
+    commitment.save()
+    return commitment
+
+
+def warn(commitment: Commitment, percent: int, **audience: bool) -> WarningPoint:
+    return WarningPoint.objects.create(commitment=commitment, percent=percent, **audience)
+
+
+def service(name: str) -> Service:
+    return Service.objects.get_or_create(name=name)[0]
+
+
+def northwind() -> ServiceAgreement:
+    """Northwind: 4 hours' notice round the clock with a holding notice, resolution as quickly as possible."""
+    made = agreement(
+        "NW-2025-03",
+        client("Northwind", "America/New_York", "ops@northwind.example"),
+        always_open(),
+        service("Object storage"),
+    )
+    presets.apply_preset(made, "notify_within_hours", hours=4)
+    return made
+
+
+def contoso() -> ServiceAgreement:
+    """Contoso: the office hours preset, counted in Berlin."""
+    made = agreement(
+        "CT-2024-11",
+        client("Contoso", "Europe/Berlin", "it@contoso.example", "duty@contoso.example"),
+        office_hours(),
+        service("Object storage"),
+        service("Payments"),
+    )
+    presets.apply_preset(made, "office_hours_support")
+    return made

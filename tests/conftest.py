@@ -1,0 +1,78 @@
+"""Fixtures that every test may ask for."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+import pytest
+from django.apps import apps
+from django.contrib.auth.models import Group
+from pytest_django.fixtures import SettingsWrapper
+
+from agreements.models import ServiceAgreement
+from config.models import User
+from tests import cast
+from tests.services.smtp import SmtpSink
+
+pytest_plugins = ["tests.services.fixtures"]
+
+ROLE_MIGRATIONS = (
+    "config.migrations.0002_roles",
+    "agreements.migrations.0003_roles",
+    "incidents.migrations.0002_roles",
+    "reviews.migrations.0002_roles",
+)
+
+
+@pytest.fixture
+def roles(db: None) -> None:
+    """The groups as the migrations make them; made again where an emptied database has lost them."""
+    if Group.objects.exists():
+        return
+    for name in ROLE_MIGRATIONS:
+        for operation in import_module(name).Migration.operations:
+            operation.code(apps, None)
+
+
+@pytest.fixture
+def olga(roles: None) -> User:
+    return cast.olga()
+
+
+@pytest.fixture
+def max_(roles: None) -> User:
+    return cast.max_()
+
+
+@pytest.fixture
+def aude(roles: None) -> User:
+    return cast.aude()
+
+
+@pytest.fixture
+def ada(roles: None) -> User:
+    return cast.ada()
+
+
+@pytest.fixture
+def northwind(db: None) -> ServiceAgreement:
+    return cast.northwind()
+
+
+@pytest.fixture
+def contoso(db: None) -> ServiceAgreement:
+    return cast.contoso()
+
+
+@pytest.fixture
+def relay(smtp_sink: SmtpSink, settings: SettingsWrapper) -> Any:
+    """A real mail server that the outbox of this process sends to."""
+    from config.env import MailRelay
+    from incidents import outbox
+
+    host, port = "127.0.0.1", int(smtp_sink.url.rsplit(":", 1)[1])
+    settings.MAIL_RELAY = MailRelay(host, port, "none")
+    outbox.hang_up()
+    yield smtp_sink
+    outbox.hang_up()
