@@ -6,12 +6,14 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from django.core.exceptions import ValidationError
+from django.core.validators import MaxLengthValidator
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from config import zones
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\u2028\u2029]")
+_LINE_BREAKS = str.maketrans("", "", "\r\n\t\u2028\u2029")
 _BIDI = re.compile(r"[\u202a-\u202e\u2066-\u2069]")
 
 
@@ -32,17 +34,34 @@ def validate_zone(value: str) -> None:
         raise ValidationError(str(error), code="unknown_zone") from error
 
 
+def validate_prose(value: str) -> None:
+    """Refuses what no keyboard types and PostgreSQL cannot keep; line breaks and tabs are fine."""
+    if _CONTROL.search(value.translate(_LINE_BREAKS)):
+        raise ValidationError(_("Control characters are not allowed here. Paste it as plain text."), code="control")
+
+
 if TYPE_CHECKING:
     TextOf = models.CharField[str, str]
     MailOf = models.EmailField[str, str]
+    ProseOf = models.TextField[str, str]
 else:
-    TextOf, MailOf = models.CharField, models.EmailField
+    TextOf, MailOf, ProseOf = models.CharField, models.EmailField, models.TextField
 
 
 class LineField(TextOf):
     """One line of text, safe to stand in a mail header."""
 
     default_validators = [*models.CharField.default_validators, validate_single_line]
+
+
+class ProseField(ProseOf):
+    """Text of several lines with a length that is checked by the model too, not only by forms."""
+
+    default_validators = [*models.TextField.default_validators, validate_prose]
+
+    def __init__(self, *args: Any, max_length: int, **options: Any) -> None:
+        super().__init__(*args, max_length=max_length, **options)
+        self.validators.append(MaxLengthValidator(max_length))
 
 
 class AddressField(MailOf):

@@ -9,7 +9,7 @@ from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
-from config.fields import LineField
+from config.fields import LineField, ProseField
 from config.history import AuditedModel, AuditedRecords
 from incidents.models import Incident
 
@@ -22,19 +22,19 @@ class PostIncidentReview(AuditedModel):
         settings.AUTH_USER_MODEL, models.PROTECT, related_name="+", verbose_name=_("facilitator")
     )
     opened_at = models.DateTimeField(_("opened at"), editable=False)
-    summary = models.TextField(
+    summary = ProseField(
         _("what happened"),
         blank=True,
         max_length=20_000,
         help_text=_("In plain words, as seen by the people involved."),
     )
-    root_cause = models.TextField(
+    root_cause = ProseField(
         _("root cause"),
         blank=True,
         max_length=20_000,
         help_text=_("What made it possible, not who was at the keyboard."),
     )
-    what_will_change = models.TextField(_("what will change"), blank=True, max_length=20_000)
+    what_will_change = ProseField(_("what will change"), blank=True, max_length=20_000)
     completed_at = models.DateTimeField(_("completed at"), null=True, blank=True, editable=False)
 
     history = AuditedRecords()
@@ -69,7 +69,7 @@ class CorrectiveAction(AuditedModel):
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+", verbose_name=_("owner"))
     due_on = models.DateField(_("due on"))
     done_on = models.DateField(_("done on"), null=True, blank=True)
-    evidence = models.TextField(
+    evidence = ProseField(
         _("evidence"),
         blank=True,
         max_length=2_000,

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from django.apps import apps
 from django.contrib.auth.models import Group
-from pytest_django.fixtures import SettingsWrapper
+from pytest_django import Settings
 
 from agreements.models import ServiceAgreement
 from config.models import User
@@ -66,7 +66,7 @@ def contoso(db: None) -> ServiceAgreement:
 
 
 @pytest.fixture
-def relay(smtp_sink: SmtpSink, settings: SettingsWrapper) -> Any:
+def relay(smtp_sink: SmtpSink, settings: Settings) -> Any:
     """A real mail server that the outbox of this process sends to."""
     from config.env import MailRelay
     from incidents import outbox

@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy as _
 
 from agreements.models.calendar import ServiceCalendar
 from agreements.models.client import Client, Service
-from config.fields import LineField
+from config.fields import LineField, ProseField
 from config.history import AuditedModel, AuditedRecords
 
 
@@ -46,7 +46,7 @@ class ServiceAgreement(AuditedModel):
     ends_at = models.DateTimeField(
         _("in force until"), null=True, blank=True, help_text=_("The first moment at which it no longer holds.")
     )
-    clause = models.TextField(
+    clause = ProseField(
         _("clause"), max_length=20_000, help_text=_("The contract's own words about incidents, copied exactly.")
     )
     owner = models.ForeignKey(

@@ -7,7 +7,7 @@ from django.db import models
 from django.db.models.functions import Lower
 from django.utils.translation import gettext_lazy as _
 
-from config.fields import AddressField, LineField, ZoneField
+from config.fields import AddressField, LineField, ProseField, ZoneField
 from config.history import AuditedModel, AuditedRecords
 
 
@@ -77,7 +77,7 @@ class Service(AuditedModel):
     """Something that is provided and can be affected by an incident."""
 
     name = LineField(_("name"), max_length=120, unique=True)
-    description = models.TextField(_("description"), blank=True, max_length=2000)
+    description = ProseField(_("description"), blank=True, max_length=2000)
     is_active = models.BooleanField(_("active"), default=True)
 
     history = AuditedRecords()

@@ -10,7 +10,7 @@ from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from agreements.models import Service, ServiceAgreement, Severity, StartEvent
-from config.fields import LineField
+from config.fields import LineField, ProseField
 from config.history import AuditedModel, AuditedRecords
 
 
@@ -62,10 +62,10 @@ class Incident(AuditedModel):
     severity = models.CharField(_("severity"), max_length=10, choices=Severity.choices)
     status = models.CharField(_("status"), max_length=12, choices=Status.choices, default=Status.DECLARED)
     category = models.CharField(_("category"), max_length=20, choices=Category.choices, default=Category.OUTAGE)
-    description = models.TextField(
+    description = ProseField(
         _("internal notes"), blank=True, max_length=20_000, help_text=_("For colleagues only; clients never see this.")
     )
-    client_summary = models.TextField(
+    client_summary = ProseField(
         _("what clients may be told"), blank=True, max_length=5_000, help_text=_("Goes into every mail to clients.")
     )
     occurred_at = models.DateTimeField(_("happened at"), null=True, blank=True)
@@ -187,7 +187,7 @@ class TimelineEntry(AuditedModel):
     """What happened when, and when that was typed in."""
 
     incident = models.ForeignKey(Incident, models.PROTECT, related_name="timeline")
-    text = models.TextField(_("what happened"), max_length=5_000)
+    text = ProseField(_("what happened"), max_length=5_000)
     happened_at = models.DateTimeField(_("when it happened"))
     typed_at = models.DateTimeField(_("typed in at"), editable=False)
     is_client_visible = models.BooleanField(_("visible to clients"), default=False)
