@@ -131,7 +131,7 @@ def _deliver_one(notice: Notice, watch: Watch) -> Outcome:
         answer = _transport().send(
             content,
             sender=parseaddr(settings.NOTICE_FROM)[1],
-            recipient=notice.recipient_address,
+            recipient=_on_the_wire(notice.recipient_address),
             before_data=lambda: _fence(notice, watch.now()),
         )
     except smtp.DeliveryError as error:
@@ -308,12 +308,19 @@ def _as_mail(notice: Notice, now: dt.datetime) -> bytes:
     message["X-Auto-Response-Suppress"] = "All"
     message.set_content(notice.text)
     message.add_alternative(notice.html, subtype="html")
-    # An address beyond ASCII needs the SMTPUTF8 extension, and then the headers may carry it as it is.
-    return message.as_bytes(policy=SMTP_POLICY.clone(utf8=not notice.recipient_address.isascii()))
+    # A local part beyond ASCII needs the SMTPUTF8 extension, and then the headers may carry it as it is.
+    return message.as_bytes(policy=SMTP_POLICY.clone(utf8=not _on_the_wire(notice.recipient_address).isascii()))
 
 
 def _mailbox(name: str, address: str) -> Address:
-    return Address(display_name=name, addr_spec=address)
+    local, _at, domain = _on_the_wire(address).rpartition("@")
+    return Address(display_name=name, username=local, domain=domain)
+
+
+def _on_the_wire(address: str) -> str:
+    """The address with its domain in ASCII (RFC 5891), which every server understands; its local part as it is."""
+    local, _at, domain = address.rpartition("@")
+    return f"{local}@{domain.encode('idna').decode()}"
 
 
 _kept = threading.local()

@@ -1,0 +1,344 @@
+"""The outbox against a real mail server that misbehaves on command: nothing lost, copies bounded, states honest."""
+
+from __future__ import annotations
+
+import datetime as dt
+import uuid
+from collections.abc import Iterator
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from agreements.models import Obligation, ServiceAgreement, Severity
+from config.models import User
+from incidents import lifecycle, notices, outbox
+from incidents.models import DeliveryAttempt, Incident, Notice, Standing
+from incidents.models.notice import NoticeState, Outcome
+from tests import cast
+from tests.cast import at
+from tests.services.smtp import Phase, SmtpSink
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def incident(olga: User, northwind: ServiceAgreement) -> Incident:
+    return lifecycle.declare(
+        by=olga,
+        now=at("10:00"),
+        title="Storage is down",
+        severity=Severity.CRITICAL,
+        services=[cast.service("Object storage")],
+        detected_at=at("10:00"),
+    )
+
+
+@pytest.fixture
+def notice(incident: Incident, olga: User) -> Notice:
+    """One client notice that waits to be sent since 10:10."""
+    lifecycle.notify_client(incident, by=olga, now=at("10:10"), message="We are on it – naïvely.")
+    return Notice.objects.get()
+
+
+@pytest.fixture(autouse=True)
+def _steady_backoff(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr("random.uniform", lambda low, high: 1.0)
+    yield
+
+
+def reread(notice: Notice) -> Notice:
+    return Notice.objects.get(pk=notice.pk)
+
+
+class TestAccepted:
+    def test_the_notice_is_sent_and_notify_is_met_when_the_server_accepts(
+        self, relay: SmtpSink, notice: Notice, incident: Incident
+    ) -> None:
+        assert outbox.deliver(at("10:11")) == {Outcome.ACCEPTED: 1}
+
+        notice = reread(notice)
+        assert notice.state == NoticeState.SENT
+        assert notice.server_answer.startswith("250")
+        deadline = incident.deadlines.get(obligation=Obligation.NOTIFY)
+        assert deadline.met_at == notice.accepted_at
+        assert deadline.standing(at("23:00")) == Standing.MET
+
+    def test_the_trail_says_that_the_worker_met_it_and_why(
+        self, relay: SmtpSink, notice: Notice, incident: Incident
+    ) -> None:
+        outbox.deliver(at("10:11"))
+        row = incident.deadlines.get(obligation=Obligation.NOTIFY).history.first()
+        assert row.actor_name == "system: outbox.deliver"
+        assert row.caller == "worker"
+        assert "250" in row.history_change_reason
+
+    def test_the_mail_is_what_was_frozen(self, relay: SmtpSink, notice: Notice) -> None:
+        outbox.deliver(at("10:11"))
+        mail = relay.messages[0]
+        assert mail.recipients == ("ops@northwind.example",)
+        message = mail.message
+        assert message["Subject"] == "[INC-2026-0001] Critical incident: Storage is down"
+        assert message["Message-ID"] == notice.message_id
+        assert message["References"] == message["In-Reply-To"] == notice.thread_id
+        assert message["Auto-Submitted"] == "auto-generated"
+        assert message["To"].addresses[0].addr_spec == "ops@northwind.example"
+        assert [part.get_content_type() for part in message.iter_parts()] == ["text/plain", "text/html"]
+        assert mail.text.splitlines() == notice.text.splitlines()
+        assert "We are on it – naïvely." in mail.text
+        assert "We are on it – naïvely." in mail.html
+
+    def test_one_connection_carries_many_mails(self, relay: SmtpSink, incident: Incident, olga: User) -> None:
+        for minute in range(10, 15):
+            lifecycle.notify_client(incident, by=olga, now=at(f"10:{minute}"))
+        outbox.deliver(at("10:20"))
+        assert (len(relay.messages), relay.connections) == (5, 1)
+
+    def test_a_connection_that_the_server_closed_meanwhile_is_replaced_without_a_failure(
+        self, relay: SmtpSink, incident: Incident, olga: User
+    ) -> None:
+        lifecycle.notify_client(incident, by=olga, now=at("10:10"))
+        outbox.deliver(at("10:11"))
+        relay.drop(Phase.MAIL)
+        lifecycle.notify_client(incident, by=olga, now=at("10:12"))
+        assert outbox.deliver(at("10:13")) == {Outcome.ACCEPTED: 1}
+        assert relay.connections == 2
+
+    def test_every_contact_gets_a_mail_of_its_own(
+        self, relay: SmtpSink, olga: User, contoso: ServiceAgreement, incident: Incident
+    ) -> None:
+        other = lifecycle.declare(
+            by=olga,
+            now=at("10:00"),
+            title="Payments delayed",
+            severity=Severity.CRITICAL,
+            services=[cast.service("Payments")],
+            detected_at=at("10:00"),
+        )
+        lifecycle.notify_client(other, by=olga, now=at("10:10"))
+        outbox.deliver(at("10:11"))
+        assert {mail.recipients for mail in relay.messages} == {("it@contoso.example",), ("duty@contoso.example",)}
+
+    def test_an_accepted_update_meets_the_cycle_it_was_written_for_and_no_other(
+        self, relay: SmtpSink, olga: User, contoso: ServiceAgreement
+    ) -> None:
+        cast.commit(contoso, Obligation.UPDATE, 60, "minutes", is_recurring=True)
+        other = lifecycle.declare(
+            by=olga,
+            now=at("10:00"),
+            title="Payments delayed",
+            severity=Severity.CRITICAL,
+            services=[cast.service("Payments")],
+            detected_at=at("10:00"),
+        )
+        lifecycle.post_update(other, by=olga, now=at("10:30"), message="Half of it works.")  # two contacts, two mails
+        outbox.deliver(at("10:31"))
+        cycles = other.deadlines.filter(obligation=Obligation.UPDATE).order_by("cycle")
+        assert [d.met_at is not None for d in cycles] == [True, False]
+
+    def test_the_nearest_contractual_due_time_goes_first(
+        self, relay: SmtpSink, olga: User, northwind: ServiceAgreement, contoso: ServiceAgreement
+    ) -> None:
+        incident = lifecycle.declare(
+            by=olga,
+            now=at("10:00"),
+            title="Storage is down",
+            severity=Severity.CRITICAL,
+            services=[cast.service("Object storage")],
+            detected_at=at("10:00"),
+        )
+        lifecycle.notify_client(incident, by=olga, now=at("10:10"))
+        outbox.deliver(at("10:11"))
+        first_recipients = [mail.recipients[0] for mail in relay.messages]
+        assert first_recipients[-1] == "ops@northwind.example", "Contoso is due at 13:00, Northwind at 14:00"
+
+    def test_a_notice_takes_three_queries(
+        self, relay: SmtpSink, incident: Incident, northwind: ServiceAgreement
+    ) -> None:
+        notices.raise_due(at("12:00"))
+        Notice.objects.exclude(contact=None).delete()
+        with CaptureQueriesContext(connection) as all_of_them:
+            outbox.deliver(at("12:01"))
+        changes = [q["sql"] for q in all_of_them if q["sql"].startswith(("INSERT", "UPDATE"))]
+        assert len(changes) == 4, "lease (shared by a batch), fence, result, attempt"
+
+
+class TestRefused:
+    def test_refused_for_now_waits_longer_each_time(self, relay: SmtpSink, notice: Notice) -> None:
+        relay.answer(451, "greylisted", times=2)
+        now = at("10:11")
+        waits = []
+        for _try in range(2):
+            outbox.deliver(now)
+            waiting = reread(notice)
+            assert waiting.state == NoticeState.RETRY_WAIT
+            waits.append(round((waiting.next_attempt_at - now).total_seconds() / 60))
+            assert outbox.deliver(now + dt.timedelta(seconds=30)) == {}, "not before its time"
+            now = waiting.next_attempt_at
+        assert waits == [1, 2]
+        outbox.deliver(now)
+        assert reread(notice).state == NoticeState.SENT
+
+    def test_refused_for_good_fails_at_once_with_the_servers_words_and_the_obligation_stays_open(
+        self, relay: SmtpSink, notice: Notice, incident: Incident
+    ) -> None:
+        relay.refuse("ops@northwind.example", 550, "no such user here")
+        outbox.deliver(at("10:11"))
+        notice = reread(notice)
+        assert (notice.state, notice.server_answer) == (NoticeState.FAILED, "550 no such user here")
+        attempt = DeliveryAttempt.objects.get()
+        assert (attempt.outcome, attempt.phase, attempt.code) == (Outcome.REFUSED, "recipient", 550)
+        assert incident.deadlines.get(obligation=Obligation.NOTIFY).is_open
+
+    def test_one_refused_contact_does_not_hold_up_the_other(
+        self, relay: SmtpSink, olga: User, contoso: ServiceAgreement
+    ) -> None:
+        incident = lifecycle.declare(
+            by=olga,
+            now=at("10:00"),
+            title="Payments delayed",
+            severity=Severity.CRITICAL,
+            services=[cast.service("Payments")],
+            detected_at=at("10:00"),
+        )
+        relay.refuse("it@contoso.example")
+        lifecycle.notify_client(incident, by=olga, now=at("10:10"))
+        outbox.deliver(at("10:11"))
+        assert [mail.recipients for mail in relay.messages] == [("duty@contoso.example",)]
+        assert incident.deadlines.get(obligation=Obligation.NOTIFY).met_at
+
+    def test_send_again_puts_a_failed_notice_back_and_is_in_the_trail(
+        self, relay: SmtpSink, notice: Notice, olga: User
+    ) -> None:
+        relay.refuse("ops@northwind.example", times=1)
+        outbox.deliver(at("10:11"))
+        assert outbox.send_again(notice, by=olga, now=at("10:20"), reason="They fixed their mailbox.")
+        assert reread(notice).history.first().history_change_reason == "They fixed their mailbox."
+        outbox.deliver(at("10:21"))
+        assert reread(notice).state == NoticeState.SENT
+        assert not outbox.send_again(notice, by=olga, now=at("10:22"), reason="Again."), (
+            "what was sent is not sent again"
+        )
+
+    def test_our_own_fault_uses_up_no_try_and_fails_nothing(self, relay: SmtpSink, notice: Notice) -> None:
+        relay.answer(530, "authentication required", phase=Phase.MAIL, times=3)
+        now = at("10:11")
+        for _pass in range(3):
+            outbox.deliver(now)
+            assert (reread(notice).state, reread(notice).tries) == (NoticeState.RETRY_WAIT, 0)
+            now = reread(notice).next_attempt_at
+        outbox.deliver(now)
+        assert reread(notice).state == NoticeState.SENT
+
+
+class TestServerAway:
+    @pytest.mark.parametrize("phase", [Phase.CONNECT, Phase.EHLO, Phase.MAIL, Phase.RCPT, Phase.DATA])
+    def test_dropped_before_the_message_began_no_copy_exists_and_it_is_sent_later(
+        self, relay: SmtpSink, notice: Notice, phase: Phase
+    ) -> None:
+        relay.drop(phase)
+        outbox.deliver(at("10:11"))
+        waiting = reread(notice)
+        assert waiting.state == NoticeState.RETRY_WAIT
+        assert relay.messages == []
+        outbox.deliver(waiting.next_attempt_at)
+        assert reread(notice).state == NoticeState.SENT
+        assert len(relay.messages) == 1
+
+    def test_nobody_listening_keeps_everything_in_the_queue(self, notice: Notice) -> None:
+        assert outbox.deliver(at("10:11")) == {Outcome.TRANSPORT_DOWN: 1}
+        assert (reread(notice).state, reread(notice).tries) == (NoticeState.RETRY_WAIT, 0)
+
+    @pytest.mark.parametrize("phase", [Phase.BODY, Phase.DOT, Phase.ANSWER])
+    def test_after_the_message_began_it_is_sent_once_more_with_the_same_id_and_body_then_a_person_decides(
+        self, relay: SmtpSink, notice: Notice, phase: Phase
+    ) -> None:
+        relay.drop(phase, times=2)
+        outbox.deliver(at("10:11"))
+        first = reread(notice)
+        assert (first.state, first.ambiguous_tries) == (NoticeState.RETRY_WAIT, 1)
+
+        outbox.deliver(first.next_attempt_at)
+        assert reread(notice).state == NoticeState.REVIEW
+        assert outbox.deliver(at("23:00")) == {}, "no third copy without a person"
+        assert len({(mail.message_id, mail.text) for mail in relay.messages}) <= 1
+
+    def test_the_rest_of_the_batch_goes_back_untried_when_the_server_is_away(
+        self, incident: Incident, olga: User
+    ) -> None:
+        for minute in range(10, 15):
+            lifecycle.notify_client(incident, by=olga, now=at(f"10:{minute}"))
+        assert outbox.deliver(at("10:20")) == {Outcome.TRANSPORT_DOWN: 1}
+        assert set(Notice.objects.values_list("state", flat=True)) == {NoticeState.RETRY_WAIT}
+        assert DeliveryAttempt.objects.count() == 1
+
+
+class TestLease:
+    def test_a_leased_notice_is_nobody_elses(self, notice: Notice) -> None:
+        assert [n.pk for n in outbox.lease(at("10:11"))] == [notice.pk]
+        assert outbox.lease(at("10:11")) == []
+
+    def test_a_worker_whose_lease_was_taken_over_does_not_transmit(self, relay: SmtpSink, notice: Notice) -> None:
+        (mine,) = outbox.lease(at("10:11"))
+        Notice.objects.update(lease_token=uuid.uuid4())  # another worker has it by now
+        outbox._deliver_one(mine, outbox.Watch(at("10:11")))
+        assert relay.messages == []
+        assert reread(notice).state == NoticeState.LEASED
+
+    def test_lost_before_transmission_it_is_simply_due_again(self, relay: SmtpSink, notice: Notice) -> None:
+        outbox.lease(at("10:11"))
+        assert outbox.release_stalled(at("10:12")) == 0, "its lease still runs"
+        assert outbox.release_stalled(at("10:13")) == 1
+        outbox.deliver(at("10:13"))
+        assert len(relay.messages) == 1
+        assert reread(notice).ambiguous_tries == 0
+
+    def test_lost_during_transmission_it_is_sent_once_more_and_then_reviewed(self, notice: Notice) -> None:
+        now = at("10:11")
+        for expected in (NoticeState.RETRY_WAIT, NoticeState.REVIEW):
+            (mine,) = outbox.lease(now)
+            assert outbox._fence(mine, now)
+            now += dt.timedelta(minutes=5)
+            assert outbox.release_stalled(now) == 1
+            assert reread(notice).state == expected
+            now = reread(notice).next_attempt_at
+        assert DeliveryAttempt.objects.filter(outcome=Outcome.AMBIGUOUS).count() == 2
+
+    def test_what_was_done_meanwhile_is_cancelled_instead_of_sent(
+        self, relay: SmtpSink, incident: Incident, northwind: ServiceAgreement, olga: User
+    ) -> None:
+        notices.raise_due(at("12:00"))
+        warning = Notice.objects.filter(contact__isnull=False).get()
+        incident.deadlines.filter(obligation=Obligation.NOTIFY).update(met_at=at("12:00"), next_action_at=None)
+        outbox.deliver(at("12:01"))
+        assert (reread(warning).state, reread(warning).state_reason) == ("cancelled", "Done before this was sent.")
+        assert relay.messages == []
+
+
+class TestPoison:
+    def test_a_row_that_cannot_be_built_fails_alone(
+        self, relay: SmtpSink, incident: Incident, notice: Notice, olga: User
+    ) -> None:
+        Notice.objects.update(subject="Two\r\nlines")  # nothing lets this in; if something does, it must not get out
+        lifecycle.notify_client(incident, by=olga, now=at("10:12"))
+        outbox.deliver(at("10:13"))
+        assert reread(notice).state == NoticeState.FAILED
+        assert len(relay.messages) == 1
+
+    @pytest.mark.parametrize(
+        ("address", "on_the_wire"),
+        [("ops@bücher.example", "ops@xn--bcher-kva.example"), ("dörte@bücher.example", "dörte@xn--bcher-kva.example")],
+    )
+    def test_international_addresses_are_understood_by_every_server(
+        self, relay: SmtpSink, notice: Notice, address: str, on_the_wire: str
+    ) -> None:
+        Notice.objects.update(recipient_address=address, recipient_name="Dörte")
+        outbox.deliver(at("10:11"))
+        assert relay.messages[0].recipients == (on_the_wire,)
+        assert relay.messages[0].message["To"].addresses[0].display_name == "Dörte"
+
+
+def test_an_idle_pass_asks_once(db: None) -> None:
+    with CaptureQueriesContext(connection) as captured:
+        outbox.deliver(at("10:00"))
+    assert len(captured) == 1
