@@ -59,9 +59,9 @@ class ProseField(ProseOf):
 
     default_validators = [*models.TextField.default_validators, validate_prose]
 
-    def __init__(self, *args: Any, max_length: int, **options: Any) -> None:
-        super().__init__(*args, max_length=max_length, **options)
-        self.validators.append(MaxLengthValidator(max_length))
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.validators.append(MaxLengthValidator(options["max_length"]))
 
 
 class AddressField(MailOf):

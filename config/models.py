@@ -20,9 +20,9 @@ class User(AuditedModel, AbstractUser):
         help_text=_("Every time you see is shown in this zone, for example Europe/Berlin."),
     )
 
-    SILENT_FIELDS: ClassVar = frozenset({"last_login"})
+    SILENT_FIELDS = frozenset({"last_login"})
 
-    objects = UserManager()
+    objects: ClassVar[UserManager[User]] = UserManager()
     history = AuditedRecords(excluded_fields=["password", "last_login"], m2m_fields=["groups"])
 
     class Meta(AbstractUser.Meta):

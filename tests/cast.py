@@ -31,8 +31,8 @@ LONG_AGO = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
 
 def at(clock: str, day: int = 24) -> dt.datetime:
     """An instant in November 2026: at("14:05") is on Tuesday the 24th, UTC."""
-    hour, minute, *second = (int(part) for part in clock.split(":"))
-    return dt.datetime(2026, 11, day, hour, minute, *second, tzinfo=dt.UTC)
+    time = dt.time.fromisoformat(clock.zfill(5))
+    return dt.datetime.combine(dt.date(2026, 11, day), time, dt.UTC)
 
 
 def colleague(username: str, full_name: str, role: str, time_zone: str = "UTC") -> User:

@@ -92,7 +92,6 @@ class TestWarnings:
         incident = declare(olga)
         notices.raise_due(at("12:00"))
         lifecycle.record_told(incident, northwind.client, by=olga, now=at("12:00:01"), evidence="By phone.")
-        states = set(Notice.objects.values_list("state", "state_reason"))
         assert set(Notice.objects.values_list("state", "state_reason")) == {
             (NoticeState.CANCELLED, "Done before this was sent.")
         }

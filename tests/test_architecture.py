@@ -1,0 +1,171 @@
+"""The house rules of the design, kept by the suite. An exemption carries its reason."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from django.apps import apps
+from django.contrib import admin
+from django.core.management import call_command
+from django.db import models
+
+from config.admin import AuditedModelAdmin
+from config.history import AuditedModel
+
+ROOT = Path(__file__).resolve().parent.parent
+FLOORS = ("config", "agreements", "incidents", "reviews")  # from the ground up
+
+
+def modules(*folders: str) -> Iterator[tuple[str, ast.Module]]:
+    """(path below the root, syntax tree) of the product's own modules."""
+    for folder in folders or FLOORS:
+        for path in sorted((ROOT / folder).rglob("*.py")):
+            if "migrations" not in path.parts:
+                yield str(path.relative_to(ROOT)), ast.parse(path.read_text())
+
+
+def imported(tree: ast.Module) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (name.name for name in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+            yield from (f"{node.module}.{name.name}" for name in node.names)
+
+
+def calls(tree: ast.Module) -> Iterator[tuple[str, ast.Call]]:
+    """(dotted name, node) of every call."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call):
+            yield ast.unparse(node.func), node
+
+
+@pytest.mark.parametrize("floor", FLOORS)
+def test_a_floor_imports_only_the_floors_below_it(floor: str) -> None:
+    above = FLOORS[FLOORS.index(floor) + 1 :]
+    wrong = {(path, name) for path, tree in modules(floor) for name in imported(tree) if name.split(".")[0] in above}
+    assert not wrong
+
+
+def test_only_the_transport_speaks_smtp() -> None:
+    speakers = {path for path, tree in modules() for name in imported(tree) if name.split(".")[0] == "smtplib"}
+    assert speakers == {"incidents/smtp.py"}
+    senders = {path for path, tree in modules() for name in imported(tree) if name.startswith("django.core.mail")}
+    assert not senders, "Django's own mail backends have no timeout and hide partly refused recipients"
+
+
+#: Where the present instant enters; everywhere else it is an argument.
+EDGES = ("/admin/", "/admin.py", "/management/", "/tasks.py", "/demo/", "/views.py", "/templatetags/")
+
+
+def test_only_edges_ask_what_time_it_is() -> None:
+    asking = {"timezone.now", "datetime.now", "dt.datetime.now", "datetime.utcnow", "dt.date.today", "date.today"}
+    wrong = {
+        (path, name)
+        for path, tree in modules()
+        for name, _node in calls(tree)
+        if name in asking and not any(edge in f"/{path}" for edge in EDGES)
+    }
+    assert not wrong
+
+
+def test_the_contract_clock_knows_nothing_of_django() -> None:
+    for path in ("agreements/clock.py", "config/zones.py"):
+        names = set(imported(ast.parse((ROOT / path).read_text())))
+        assert not {name for name in names if name.split(".")[0] in ("django", "incidents", "reviews")}, path
+
+
+# ── the audit trail ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+#: Models that need no trail of their own.
+WITHOUT_HISTORY = {
+    "incidents.ReferenceCounter": "a counter; the reference itself is in the incident's trail",
+    "incidents.TermsCopy": "named by the digest of its content and never edited",
+    "incidents.DeliveryAttempt": "rows are only ever added",
+}
+
+
+def our_models() -> list[type[models.Model]]:
+    return [
+        model
+        for model in apps.get_models()
+        if model._meta.app_label in FLOORS
+        and not hasattr(model, "history_object")
+        and not model._meta.auto_created
+        and not model.__name__.startswith("Historical")
+    ]
+
+
+def test_every_model_is_audited() -> None:
+    bare = {model._meta.label for model in our_models() if not issubclass(model, AuditedModel)}
+    assert bare == set(WITHOUT_HISTORY)
+    assert all(
+        hasattr(m._meta, "simple_history_manager_attribute") for m in our_models() if issubclass(m, AuditedModel)
+    )
+
+
+def test_every_many_to_many_goes_through_an_audited_model() -> None:
+    for model in our_models():
+        for field in model._meta.many_to_many:
+            through = field.remote_field.through
+            is_tracked = field.name in {f.name for f in getattr(model.history.model, "_history_m2m_fields", [])}
+            inherited = field.name == "user_permissions"  # not offered on any page; roles are the only way
+            assert issubclass(through, AuditedModel) or is_tracked or inherited, field
+
+
+#: Writes that go past `save` and so leave no history row, with why each may.
+BULK_WRITES = {
+    ("incidents/notices.py", "Notice.objects.bulk_create"): "a new row is its own record: frozen, with made_at",
+    ("incidents/notices.py", "Deadline.objects.bulk_update"): "the queue's cursor, which is no act of anybody",
+    ("incidents/notices.py", "Deadline.objects.filter(pk=pk).update"): "the queue's cursor, which is no act of anybody",
+    ("incidents/deadlines.py", "unsent.update"): "queue states say why in state_reason",
+    ("incidents/outbox.py", "Notice.objects.waiting().filter(pk__in=ids).update"): "compare-and-set of the lease",
+    ("incidents/outbox.py", "mine.update"): "compare-and-set; told by DeliveryAttempt",
+    (
+        "incidents/outbox.py",
+        "Notice.objects.filter(pk=notice.pk, lease_token=notice.lease_token, state__in=HELD_STATES).update",
+    ): "compare-and-set; told by DeliveryAttempt",
+    (
+        "incidents/outbox.py",
+        "Notice.objects.filter(pk__in=ids, lease_token__in=tokens, state=NoticeState.LEASED).update",
+    ): "compare-and-set of the lease",
+}
+PAST_SAVE = {"update", "bulk_update", "bulk_create", "update_or_create"}
+NO_QUERYSETS = {
+    "hashlib",
+    "context",
+    "options",
+    "self.fields",
+    "fields",
+    "env",
+    "os.environ",
+}  # whose update is a dict's
+
+
+def test_nothing_writes_past_the_trail() -> None:
+    found = {
+        (path, name)
+        for path, tree in modules()
+        for name, _node in calls(tree)
+        if name.rpartition(".")[2] in PAST_SAVE and name.rpartition(".")[0] not in NO_QUERYSETS and "/demo/" not in path
+    }
+    assert found == set(BULK_WRITES)
+
+
+def test_every_admin_derives_from_the_audited_base() -> None:
+    bare = {type(a).__name__ for a in admin.site._registry.values() if not isinstance(a, AuditedModelAdmin)}
+    assert not bare
+
+
+@pytest.mark.django_db
+def test_no_migration_is_missing() -> None:
+    call_command("makemigrations", check=True, dry_run=True, verbosity=0)
+
+
+def test_no_module_is_a_drawer_for_anything() -> None:
+    drawers = {"utils", "helpers", "services", "signals", "common", "misc"}
+    found = [path for path, _tree in modules() if set(Path(path).with_suffix("").parts) & drawers]
+    assert not found
