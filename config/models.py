@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 from django.contrib.auth.models import AbstractUser, UserManager
 from django.utils.translation import gettext_lazy as _
 
@@ -22,7 +20,7 @@ class User(AuditedModel, AbstractUser):
 
     SILENT_FIELDS = frozenset({"last_login"})
 
-    objects: ClassVar[UserManager[User]] = UserManager()
+    objects = UserManager()  # type: ignore[misc]  # the stubs want a ClassVar of Self, which they then refuse
     history = AuditedRecords(excluded_fields=["password", "last_login"], m2m_fields=["groups"])
 
     class Meta(AbstractUser.Meta):

@@ -43,7 +43,7 @@ from incidents.models.notice import (
 logger = logging.getLogger(__name__)
 
 BATCH = 20  # notices leased at once
-LEASE = dt.timedelta(seconds=90)  # longer than any one mail can take; the fence renews it for the transmission itself
+LEASE = dt.timedelta(seconds=settings.NOTICE_LEASE)
 PASS_LIMIT = 60.0  # seconds after which a pass hands over to the next
 BACKOFF = (1, 2, 4, 8, 15)  # minutes before the next try; the last one repeats
 MAX_TRIES = 30  # refusals for now, about seven hours; then a person decides
@@ -262,7 +262,8 @@ def release_stalled(now: dt.datetime) -> int:
         if notice.state == NoticeState.LEASED:
             changes: dict[str, object] = {"state": NoticeState.PENDING, "next_attempt_at": now}
         else:
-            changes = _after_ambiguity(notice, now)
+            # Its lease was wait enough. Sent again, or shown to a person if that happened before.
+            changes = _after_ambiguity(notice, now) | {"next_attempt_at": now}
         mine = Notice.objects.stalled(now).filter(pk=notice.pk, state=notice.state, lease_token=notice.lease_token)
         with transaction.atomic():
             is_released = mine.update(**changes, lease_token=None, leased_until=None) == 1

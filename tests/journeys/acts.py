@@ -1,0 +1,73 @@
+"""What people do in the journeys, run inside the product: `manage.py shell -c "from tests.journeys import acts; …"`.
+
+A journey's own process has another database, so it speaks to the product through these and reads what they print.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from typing import Any
+
+from django.utils import timezone
+
+from agreements.models import Severity
+from config.models import User
+from incidents import lifecycle
+from incidents.models import Deadline, Incident, Notice
+from tests import cast
+
+
+def seed() -> None:
+    """The cast with its agreements."""
+    for person in (cast.olga, cast.max_, cast.aude, cast.ada):
+        person()
+    cast.northwind()
+    cast.contoso()
+
+
+def declare(ago_seconds: float = 60, count: int = 1) -> list[Incident]:
+    """Olga declares incidents that were detected so long ago."""
+    now = timezone.now()
+    return [
+        lifecycle.declare(
+            by=User.objects.get(username="olga"),
+            now=now,
+            title=f"Storage is down ({number})",
+            severity=Severity.CRITICAL,
+            services=[cast.service("Object storage")],
+            detected_at=now - dt.timedelta(seconds=ago_seconds),
+        )
+        for number in range(count)
+    ]
+
+
+def declare_before(share: float, seconds: float = 2) -> None:
+    """Declare an incident for which that share of Northwind's four hours is over in a moment."""
+    declare(ago_seconds=4 * 3600 * share - seconds)
+
+
+def notify_all() -> None:
+    """Olga sends the client notice of every incident."""
+    for incident in Incident.objects.all():
+        lifecycle.notify_client(incident, by=User.objects.get(username="olga"), now=timezone.now())
+
+
+def tell() -> None:
+    """Print what the database says, as JSON."""
+    print(json.dumps(_facts(), default=str))
+
+
+def _facts() -> dict[str, Any]:
+    return {
+        "references": sorted(Incident.objects.values_list("reference", flat=True)),
+        "notices": {
+            message_id: [state, address, ambiguous]
+            for message_id, state, address, ambiguous in Notice.objects.values_list(
+                "message_id", "state", "recipient_address", "ambiguous_tries"
+            )
+        },
+        "notify_met": list(
+            Deadline.objects.filter(obligation="notify", met_at__isnull=False).values_list("client__name", flat=True)
+        ),
+    }
