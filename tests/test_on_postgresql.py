@@ -1,0 +1,32 @@
+"""The tests that touch the database, once more on a real PostgreSQL: row locks, constraints and types are its own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+
+ROOT = Path(__file__).resolve().parent.parent
+FOLDERS = ("tests/agreements", "tests/config", "tests/incidents", "tests/reviews")
+
+
+@pytest.mark.skipif(
+    "postgresql" in settings.DATABASES["default"]["ENGINE"], reason="This run is on PostgreSQL already."
+)
+def test_the_same_contract_holds_on_postgresql(postgres_url: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *FOLDERS],
+        cwd=ROOT,
+        env={**os.environ, "DATABASE_URL": postgres_url},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=900,
+        check=False,
+    )
+    print(done.stdout[-20_000:], done.stderr[-5_000:])
+    assert done.returncode == 0
