@@ -15,7 +15,7 @@ from agreements.models import Client, Commitment, Obligation, ServiceAgreement, 
 from agreements.terms import Moment, MomentKind, Plan, agreed_terms
 from config import zones
 from incidents.models import Deadline, Incident, Notice, TermsCopy
-from incidents.models.notice import WAITING_STATES, NoticeState
+from incidents.models.notice import PLANNED_KINDS, NoticeState
 
 
 def start(incident: Incident, *, now: dt.datetime) -> list[Deadline]:
@@ -153,10 +153,12 @@ def meet(
     now: dt.datetime,
     client: Client | None = None,
     asked_by: dt.datetime | None = None,
+    by_moment: str = "",
 ) -> list[Deadline]:
     """Meet the open deadlines of these obligations as of `at`, for one client or for all; returns them.
 
     `asked_by` leaves out those that began later: an update meets the cycle it was written for, not the one it opens.
+    `by_moment` names the moment whose notice met it: the client's other contacts are still sent theirs.
     A repeating one begins its next cycle at `at` for as long as the incident is open.
     """
     wanted = incident.deadlines.open().filter(obligation__in=obligations)
@@ -169,7 +171,7 @@ def meet(
         deadline.met_at = at
         deadline.next_action_at = None
         deadline.save()
-        cancel_unsent(deadline, reason=_("Done before this was sent."))
+        cancel_unsent(deadline, reason=_("Done before this was sent."), spare=by_moment)
         met.append(deadline)
         if deadline.terms.is_recurring and incident.is_open:
             _begin_next_cycle(deadline, incident, begins_at=at, now=now)
@@ -203,7 +205,12 @@ def _locked(deadlines: QuerySet[Deadline]) -> list[Deadline]:
     return list(deadlines.select_for_update(no_key=True, of=("self",)).order_by("pk"))
 
 
-def cancel_unsent(deadline: Deadline, *, reason: str, state: NoticeState = NoticeState.CANCELLED) -> int:
-    """Take the deadline's notices out of the queue, saying why; one already in a worker's hands is left to it."""
-    unsent = Notice.objects.filter(deadline=deadline, state__in=WAITING_STATES)
+def cancel_unsent(
+    deadline: Deadline, *, reason: str, state: NoticeState = NoticeState.CANCELLED, spare: str = ""
+) -> int:
+    """Take what was planned for the deadline out of the queue, saying why; `spare` names a moment to leave alone.
+
+    What a person sent stays: every contact gets it. So does what is already in a worker's hands.
+    """
+    unsent = Notice.objects.waiting().filter(deadline=deadline, kind__in=PLANNED_KINDS).exclude(moment=spare)
     return unsent.update(state=state, state_reason=reason)

@@ -33,6 +33,7 @@ from incidents import deadlines, smtp
 from incidents.models import DeliveryAttempt, Incident, Notice
 from incidents.models.notice import (
     HELD_STATES,
+    PLANNED_KINDS,
     STUCK_STATES,
     DeliveryPhase,
     NoticeKind,
@@ -107,15 +108,23 @@ def lease(now: dt.datetime) -> list[Notice]:
 
 
 def _is_still_owed(notice: Notice) -> bool:
-    """Truth is checked when the row is leased: a warning about what has been done meanwhile is not sent."""
+    """Truth is checked when the row is leased: a planned notice about what has been done meanwhile is not sent."""
     deadline = notice.deadline
-    if deadline is None or notice.kind in (NoticeKind.CLIENT_NOTICE, NoticeKind.UPDATE, NoticeKind.ALARM):
+    if deadline is None or notice.kind not in PLANNED_KINDS:
         return True
-    if deadline.is_open and notice.revision == deadline.revision:
+    if notice.revision == deadline.revision and (deadline.is_open or _has_met_it_elsewhere(notice)):
         return True
     reason = _("Done before this was sent.") if deadline.met_at else _("No longer owed.")
     _move(notice, NoticeState.LEASED, NoticeState.CANCELLED, state_reason=reason)
     return False
+
+
+def _has_met_it_elsewhere(notice: Notice) -> bool:
+    """The same holding notice, accepted for another contact, met the deadline: this contact is to have it too."""
+    if notice.kind not in MEETS:
+        return False
+    siblings = Notice.objects.filter(deadline=notice.deadline, revision=notice.revision, moment=notice.moment)
+    return siblings.filter(state=NoticeState.SENT).exists()
 
 
 def _deliver_one(notice: Notice, watch: Watch) -> Outcome:
@@ -166,7 +175,15 @@ def _record_acceptance(notice: Notice, answer: str, watch: Watch, started: float
         _add_attempt(notice, Outcome.ACCEPTED, DeliveryPhase.DONE, watch, started, code=250, answer=answer)
         if incident is not None and notice.client is not None:
             obligation = MEETS[NoticeKind(notice.kind)]
-            deadlines.meet(incident, obligation, at=now, now=now, client=notice.client, asked_by=notice.made_at)
+            deadlines.meet(
+                incident,
+                obligation,
+                at=now,
+                now=now,
+                client=notice.client,
+                asked_by=notice.made_at,
+                by_moment=notice.moment,
+            )
 
 
 def _lock_incident_it_meets(notice: Notice) -> Incident | None:

@@ -28,6 +28,10 @@ class NoticeKind(models.TextChoices):
     ALARM = "alarm", _("Alarm to operators")
 
 
+#: Made by the planner for a moment of a deadline; pointless once that deadline is done. The others a person sent.
+PLANNED_KINDS = (NoticeKind.HOLDING_NOTICE, NoticeKind.WARNING, NoticeKind.STAFF_WARNING, NoticeKind.OVERDUE)
+
+
 class NoticeState(models.TextChoices):
     PENDING = "pending", _("Pending")
     LEASED = "leased", _("Taken by a worker")

@@ -9,7 +9,7 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from agreements.models import Obligation, ServiceAgreement, Severity
+from agreements.models import Contact, Obligation, ServiceAgreement, Severity
 from config.models import User
 from incidents import lifecycle, notices, outbox
 from incidents.models import DeliveryAttempt, Incident, Notice, Standing
@@ -116,6 +116,42 @@ class TestAccepted:
         lifecycle.notify_client(other, by=olga, now=at("10:10"))
         outbox.deliver(at("10:11"))
         assert {mail.recipients for mail in relay.messages} == {("it@contoso.example",), ("duty@contoso.example",)}
+
+    @pytest.mark.parametrize("batch", [1, 20])
+    def test_every_contact_still_gets_the_notice_after_the_first_has_met_the_deadline(
+        self, relay: SmtpSink, olga: User, northwind: ServiceAgreement, monkeypatch: pytest.MonkeyPatch, batch: int
+    ) -> None:
+        monkeypatch.setattr(outbox, "BATCH", batch)
+        for name in ("second", "third"):
+            Contact.objects.create(client=northwind.client, name=name, address=f"{name}@northwind.example")
+        for holding in (False, True):
+            incident = lifecycle.declare(
+                by=olga,
+                now=at("10:00"),
+                title="Storage is down",
+                severity=Severity.CRITICAL,
+                services=[cast.service("Object storage")],
+                detected_at=at("10:00"),
+            )
+            if holding:
+                notices.raise_due(at("13:36"))
+            else:
+                lifecycle.notify_client(incident, by=olga, now=at("10:10"))
+            outbox.deliver(at("13:36"))
+            told = {mail.recipients[0] for mail in relay.messages if incident.reference in mail.subject}
+            assert told - {"olga@due-notice.example"} == {
+                "ops@northwind.example",
+                "second@northwind.example",
+                "third@northwind.example",
+            }
+
+    def test_a_holding_notice_is_not_sent_when_the_client_was_told_by_phone_meanwhile(
+        self, relay: SmtpSink, olga: User, incident: Incident, northwind: ServiceAgreement
+    ) -> None:
+        notices.raise_due(at("13:36"))
+        lifecycle.record_told(incident, northwind.client, by=olga, now=at("13:37"), evidence="By phone.")
+        outbox.deliver(at("13:38"))
+        assert relay.messages == []
 
     def test_an_accepted_update_meets_the_cycle_it_was_written_for_and_no_other(
         self, relay: SmtpSink, olga: User, contoso: ServiceAgreement

@@ -57,10 +57,7 @@ def test_a_worker_killed_while_sending_loses_nothing(product: Product, after: in
     product.processes.kill9("worker")
     product.inbox.behave()
     product.processes.start_worker("next")
-    try:
-        product.processes.wait_until(lambda: _recovered(product), 20, "all was sent")
-    finally:
-        print(product.facts())
+    product.processes.wait_until(lambda: _recovered(product), 60, "all was sent")
 
     facts = product.facts()["notices"]
     sent = copies(product.inbox)
