@@ -1,0 +1,97 @@
+"""Settings that cannot be used stop the start with a sentence; secrets stay out of what is printed."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from django.core.exceptions import ImproperlyConfigured
+
+from config import env
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def test_an_unset_variable_without_a_default_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SECRET_KEY", raising=False)
+    with pytest.raises(ImproperlyConfigured, match="SECRET_KEY is not set"):
+        env.text("SECRET_KEY")
+
+
+@pytest.mark.parametrize(("written", "meant"), [("1", True), ("Yes", True), ("off", False), ("", False)])
+def test_a_flag_is_yes_or_no(monkeypatch: pytest.MonkeyPatch, written: str, meant: bool) -> None:
+    monkeypatch.setenv("DEBUG", written)
+    assert env.flag("DEBUG") is meant
+
+
+@pytest.mark.parametrize(
+    ("name", "written"),
+    [("FLAG", "maybe"), ("NUMBER", "ten"), ("NUMBER", "0"), ("NUMBER", "-1")],
+)
+def test_what_cannot_be_read_is_refused(monkeypatch: pytest.MonkeyPatch, name: str, written: str) -> None:
+    monkeypatch.setenv(name, written)
+    with pytest.raises(ImproperlyConfigured, match=name):
+        env.flag(name) if name == "FLAG" else env.whole_number(name, 5)
+
+
+@pytest.mark.parametrize(
+    ("url", "relay"),
+    [
+        ("smtp://mail.example", ("mail.example", 25, "none", "", "")),
+        ("smtp+starttls://u%40x:p%3Aw@mail.example", ("mail.example", 587, "starttls", "u@x", "p:w")),
+        ("smtps://u:p@mail.example:2465", ("mail.example", 2465, "tls", "u", "p")),
+    ],
+)
+def test_a_mail_relay_is_one_url(monkeypatch: pytest.MonkeyPatch, url: str, relay: tuple[object, ...]) -> None:
+    monkeypatch.setenv("EMAIL_URL", url)
+    assert env.mail_relay("EMAIL_URL") == env.MailRelay(*relay)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("url", ["mail.example", "http://mail.example", "smtp://", "smtp://mail.example:99999"])
+def test_a_mail_relay_that_cannot_be_read_is_refused(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    monkeypatch.setenv("EMAIL_URL", url)
+    with pytest.raises(ImproperlyConfigured, match="EMAIL_URL"):
+        env.mail_relay("EMAIL_URL")
+
+
+def test_the_relays_password_is_never_shown() -> None:
+    assert "hunter2" not in repr(env.MailRelay("mail.example", 25, "none", "user", "hunter2"))
+
+
+@pytest.mark.parametrize("url", ["mysql://u:p@db/x", "nonsense"])
+def test_a_database_we_do_not_know_is_refused(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    monkeypatch.setenv("DATABASE_URL", url)
+    with pytest.raises(ImproperlyConfigured, match="DATABASE_URL"):
+        env.database("DATABASE_URL", "")
+
+
+def start(**variables: str) -> subprocess.CompletedProcess[str]:
+    script = "import config.settings as s, zoneinfo; print(s.DEBUG, s.ALLOWED_HOSTS, zoneinfo.TZPATH)"
+    return subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=ROOT,
+        env={"PATH": "/usr/bin:/bin", **variables},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_without_a_secret_or_a_relay_it_does_not_start(tmp_path: Path) -> None:
+    assert "SECRET_KEY is not set" in start(VAR_DIR=str(tmp_path)).stderr
+    assert "EMAIL_URL is not set" in start(VAR_DIR=str(tmp_path), SECRET_KEY="x" * 50).stderr
+
+
+def test_the_defaults_are_safe_and_the_zone_rules_are_our_own(tmp_path: Path) -> None:
+    started = start(VAR_DIR=str(tmp_path), SECRET_KEY="x" * 50, EMAIL_URL="smtp://mail.example")
+    assert started.stdout.strip() == "False ['127.0.0.1', 'localhost', '[::1]'] ()"
+
+
+def test_the_demos_secret_is_kept_and_readable_by_nobody_else(tmp_path: Path) -> None:
+    assert start(VAR_DIR=str(tmp_path), DEMO="1").returncode == 0
+    kept = (tmp_path / "secret_key").read_text()
+    start(VAR_DIR=str(tmp_path), DEMO="1")
+    assert (tmp_path / "secret_key").read_text() == kept
+    assert (tmp_path / "secret_key").stat().st_mode & 0o077 == 0
