@@ -131,8 +131,14 @@ def _make(agreement: ServiceAgreement, duty: Duty, hours: int | None) -> Commitm
 
 
 def add_usual_warning_points(commitment: Commitment) -> None:
-    """At half the allowance the client's contacts and the responders are warned, at 80 % the managers too."""
+    """At half the allowance the client's contacts and the responders are warned, at 80 % the managers too.
+
+    A client is not warned that an update is due: that mail would say less than the update, and come as often.
+    """
     if commitment.amount is None or commitment.warning_points.exists():
         return
-    WarningPoint.objects.create(commitment=commitment, percent=50)
-    WarningPoint.objects.create(commitment=commitment, percent=80, has_managers=True, has_owner=True)
+    has_contacts = commitment.obligation != Obligation.UPDATE
+    WarningPoint.objects.create(commitment=commitment, percent=50, has_contacts=has_contacts)
+    WarningPoint.objects.create(
+        commitment=commitment, percent=80, has_contacts=has_contacts, has_managers=True, has_owner=True
+    )

@@ -95,11 +95,21 @@ def _settle(deadline: Deadline, incident: Incident, now: dt.datetime) -> Deadlin
 
 
 def _done_at(deadline: Deadline, incident: Incident) -> dt.datetime | None:
+    if deadline.obligation == Obligation.NOTIFY:
+        return _notified_at(deadline, incident)
     return {
         Obligation.ACKNOWLEDGE: incident.acknowledged_at,
         Obligation.MITIGATE: incident.mitigated_at or incident.resolved_at,
         Obligation.RESOLVE: incident.resolved_at,
     }.get(Obligation(deadline.obligation))
+
+
+def _notified_at(deadline: Deadline, incident: Incident) -> dt.datetime | None:
+    """When this client was notified of the incident at this severity, under whichever agreement."""
+    told = incident.deadlines.filter(
+        client_id=deadline.client_id, severity=deadline.severity, obligation=Obligation.NOTIFY, met_at__isnull=False
+    )
+    return told.order_by("met_at").values_list("met_at", flat=True).first()
 
 
 def _plan(deadline: Deadline, incident: Incident) -> tuple[dt.datetime | None, Plan]:

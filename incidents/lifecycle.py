@@ -119,6 +119,15 @@ def _find_agreements(incident: Incident) -> None:
         AffectedAgreement.objects.create(incident=incident, agreement=agreement, why=why[:500])
 
 
+def _leave_agreements_not_in_force(incident: Incident, now: dt.datetime) -> None:
+    """After detection was corrected: an agreement that was not in force then owes nothing for this incident."""
+    in_force = ServiceAgreement.objects.in_force(incident.detected_at)
+    for affected in incident.affected_agreements.exclude(agreement__in=in_force):
+        outdated = incident.deadlines.open().filter(agreement=affected.agreement)
+        deadlines.end(outdated, reason=_("The agreement was not in force at the corrected time of detection."), now=now)
+        affected.delete()
+
+
 # ── respond ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -192,6 +201,7 @@ def correct_times(
         incident.aware_at = aware_at or incident.aware_at
         incident.save()
         _log(incident, _("Times corrected: %(reason)s") % {"reason": reason}, by, at=now, now=now)
+        _leave_agreements_not_in_force(incident, now)
         _find_agreements(incident)
         deadlines.start(incident, now=now)
         deadlines.recompute(incident, now=now)

@@ -286,6 +286,42 @@ class TestCorrectTimes:
         assert [row.due_at for row in trail] == [at("09:00"), at("12:00")]
         assert trail.last().history_change_reason == "A false alarm."
 
+    @pytest.fixture
+    def second(self, northwind: ServiceAgreement) -> ServiceAgreement:
+        """Northwind's second version, in force from ten: two hours' notice instead of four."""
+        northwind.ends_at = at("10:00")
+        northwind.save()
+        second = ServiceAgreement.objects.create(
+            reference=northwind.reference,
+            version=2,
+            client=northwind.client,
+            calendar=northwind.calendar,
+            effective_at=at("10:00"),
+            clause="As amended.",
+            supersedes=northwind,
+        )
+        second.coverage.create(service=cast.service("Object storage"))
+        cast.commit(second, Obligation.NOTIFY, 2)
+        return second
+
+    def test_another_version_in_force_at_the_corrected_time_takes_over(
+        self, olga: User, northwind: ServiceAgreement, second: ServiceAgreement
+    ) -> None:
+        incident = declare(olga)
+        lifecycle.correct_times(incident, by=olga, now=at("10:30"), detected_at=at("9:50"), reason="Seen in the logs.")
+        assert only(incident, Obligation.NOTIFY, agreement=second).standing(at("10:30")) == Standing.ENDED
+        assert only(incident, Obligation.NOTIFY, agreement=northwind).due_at == at("13:50")
+        assert [affected.agreement for affected in incident.affected_agreements.all()] == [northwind]
+
+    def test_a_client_that_was_told_is_not_owed_the_notice_again_under_another_version(
+        self, olga: User, northwind: ServiceAgreement, second: ServiceAgreement
+    ) -> None:
+        incident = declare(olga, detected_at=at("9:50"))
+        lifecycle.record_told(incident, northwind.client, by=olga, now=at("10:40"), evidence="By phone.")
+        lifecycle.correct_times(incident, by=olga, now=at("11:00"), detected_at=at("10:00"), reason="No, it was ten.")
+        notify = only(incident, Obligation.NOTIFY, agreement=second)
+        assert (notify.met_at, notify.due_at) == (at("10:40"), at("12:00"))
+
     def test_what_is_left_out_stays(self, olga: User, northwind: ServiceAgreement) -> None:
         incident = declare(olga, aware_at=at("10:02"))
         incident = lifecycle.correct_times(incident, by=olga, now=at("11:00"), occurred_at=at("09:00"), reason="Logs.")

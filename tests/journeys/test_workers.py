@@ -115,3 +115,13 @@ def test_ten_senders_at_once_send_each_mail_once(product: Product) -> None:
         assert product.processes.wait_for_exit(name, 60) == 0, product.processes.log(name)
     assert set(copies(product.inbox)) == set(product.facts()["notices"])
     assert set(copies(product.inbox).values()) == {1}
+
+
+def test_a_stalled_redis_holds_up_a_declaration_by_a_second_at_most(
+    real_product: Product, redis_server: RedisServer
+) -> None:
+    usual = float(real_product.act("time_a_declaration()"))
+    with redis_server.frozen():  # it accepts connections and never answers
+        stalled = float(real_product.act("time_a_declaration()"))
+    assert stalled - usual < 2.5, "a plain call to a stalled broker waits for twenty seconds"
+    assert len(real_product.facts()["references"]) == 2
