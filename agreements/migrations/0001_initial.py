@@ -9,407 +9,941 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
-    dependencies = [
-    ]
+    dependencies = []
 
     operations = [
         migrations.CreateModel(
-            name='Client',
+            name="Client",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', config.fields.LineField(max_length=120, unique=True, verbose_name='name')),
-                ('time_zone', config.fields.ZoneField(help_text='Mails to this client show every time in this zone, for example America/New_York.', max_length=64, verbose_name='time zone')),
-                ('language', models.CharField(choices=[('en', 'English'), ('de', 'Deutsch'), ('fr', 'Français'), ('es', 'Español')], default='en', max_length=10, verbose_name='language of mails')),
-                ('is_active', models.BooleanField(default=True, verbose_name='active')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("name", config.fields.LineField(max_length=120, unique=True, verbose_name="name")),
+                (
+                    "time_zone",
+                    config.fields.ZoneField(
+                        help_text="Mails to this client show every time in this zone, for example America/New_York.",
+                        max_length=64,
+                        verbose_name="time zone",
+                    ),
+                ),
+                (
+                    "language",
+                    models.CharField(
+                        choices=[("en", "English"), ("de", "Deutsch"), ("fr", "Français"), ("es", "Español")],
+                        default="en",
+                        max_length=10,
+                        verbose_name="language of mails",
+                    ),
+                ),
+                ("is_active", models.BooleanField(default=True, verbose_name="active")),
             ],
             options={
-                'verbose_name': 'client',
-                'verbose_name_plural': 'clients',
-                'ordering': ('name',),
+                "verbose_name": "client",
+                "verbose_name_plural": "clients",
+                "ordering": ("name",),
             },
         ),
         migrations.CreateModel(
-            name='Commitment',
+            name="Commitment",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('severity', models.CharField(choices=[('critical', 'Critical'), ('high', 'High'), ('medium', 'Medium'), ('low', 'Low')], max_length=10, verbose_name='severity')),
-                ('obligation', models.CharField(choices=[('acknowledge', 'Acknowledge'), ('notify', 'Notify the client'), ('update', 'Update the client'), ('mitigate', 'Mitigate'), ('resolve', 'Resolve'), ('report', 'Report')], max_length=12, verbose_name='obligation')),
-                ('label', config.fields.LineField(blank=True, help_text='Only where one agreement owes the same thing twice, for example “first notice”.', max_length=60, verbose_name='label')),
-                ('clause_number', config.fields.LineField(blank=True, help_text='For example 7.2.', max_length=20, verbose_name='clause number')),
-                ('amount', models.PositiveIntegerField(blank=True, help_text="The contract's number. Leave empty where it has none, as in “as quickly as possible”.", null=True, validators=[django.core.validators.MinValueValidator(1, 'An allowance must be more than zero. Leave it empty if the clause has no number.')], verbose_name='allowance')),
-                ('unit', models.CharField(choices=[('minutes', 'minutes'), ('hours', 'hours'), ('business_minutes', 'business minutes'), ('business_hours', 'business hours'), ('calendar_days', 'calendar days'), ('business_days', 'business days'), ('months', 'months')], default='hours', max_length=20, verbose_name='unit')),
-                ('day_end', models.CharField(choices=[('close_of_business', 'at close of business'), ('end_of_day', 'at the end of the day')], default='end_of_day', help_text='For allowances in business days: when the last day is over.', max_length=20, verbose_name='day ends')),
-                ('start_event', models.CharField(choices=[('occurred', 'when it happened'), ('detected', 'detection'), ('aware', 'when we became aware'), ('classified', 'classification'), ('acknowledged', 'acknowledgement'), ('resolved', 'resolution')], default='detected', max_length=12, verbose_name='counted from')),
-                ('is_recurring', models.BooleanField(default=False, help_text='For updates: owed again after each one, until the incident is resolved.', verbose_name='repeats')),
-                ('sends_holding_notice', models.BooleanField(default=False, help_text='If nobody has notified the client by then, a holding notice goes out by itself.', verbose_name='sends a holding notice')),
-                ('holding_percent', models.PositiveSmallIntegerField(default=90, help_text='Share of the allowance after which the holding notice goes out.', validators=[django.core.validators.MinValueValidator(1), django.core.validators.MaxValueValidator(99)], verbose_name='holding notice at (%)')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "severity",
+                    models.CharField(
+                        choices=[("critical", "Critical"), ("high", "High"), ("medium", "Medium"), ("low", "Low")],
+                        max_length=10,
+                        verbose_name="severity",
+                    ),
+                ),
+                (
+                    "obligation",
+                    models.CharField(
+                        choices=[
+                            ("acknowledge", "Acknowledge"),
+                            ("notify", "Notify the client"),
+                            ("update", "Update the client"),
+                            ("mitigate", "Mitigate"),
+                            ("resolve", "Resolve"),
+                            ("report", "Report"),
+                        ],
+                        max_length=12,
+                        verbose_name="obligation",
+                    ),
+                ),
+                (
+                    "label",
+                    config.fields.LineField(
+                        blank=True,
+                        help_text="Only where one agreement owes the same thing twice, for example “first notice”.",
+                        max_length=60,
+                        verbose_name="label",
+                    ),
+                ),
+                (
+                    "clause_number",
+                    config.fields.LineField(
+                        blank=True, help_text="For example 7.2.", max_length=20, verbose_name="clause number"
+                    ),
+                ),
+                (
+                    "amount",
+                    models.PositiveIntegerField(
+                        blank=True,
+                        help_text="The contract's number. Leave empty where it has none, as in “as quickly as possible”.",
+                        null=True,
+                        validators=[
+                            django.core.validators.MinValueValidator(
+                                1, "An allowance must be more than zero. Leave it empty if the clause has no number."
+                            )
+                        ],
+                        verbose_name="allowance",
+                    ),
+                ),
+                (
+                    "unit",
+                    models.CharField(
+                        choices=[
+                            ("minutes", "minutes"),
+                            ("hours", "hours"),
+                            ("business_minutes", "business minutes"),
+                            ("business_hours", "business hours"),
+                            ("calendar_days", "calendar days"),
+                            ("business_days", "business days"),
+                            ("months", "months"),
+                        ],
+                        default="hours",
+                        max_length=20,
+                        verbose_name="unit",
+                    ),
+                ),
+                (
+                    "day_end",
+                    models.CharField(
+                        choices=[
+                            ("close_of_business", "at close of business"),
+                            ("end_of_day", "at the end of the day"),
+                        ],
+                        default="end_of_day",
+                        help_text="For allowances in business days: when the last day is over.",
+                        max_length=20,
+                        verbose_name="day ends",
+                    ),
+                ),
+                (
+                    "start_event",
+                    models.CharField(
+                        choices=[
+                            ("occurred", "when it happened"),
+                            ("detected", "detection"),
+                            ("aware", "when we became aware"),
+                            ("classified", "classification"),
+                            ("acknowledged", "acknowledgement"),
+                            ("resolved", "resolution"),
+                        ],
+                        default="detected",
+                        max_length=12,
+                        verbose_name="counted from",
+                    ),
+                ),
+                (
+                    "is_recurring",
+                    models.BooleanField(
+                        default=False,
+                        help_text="For updates: owed again after each one, until the incident is resolved.",
+                        verbose_name="repeats",
+                    ),
+                ),
+                (
+                    "sends_holding_notice",
+                    models.BooleanField(
+                        default=False,
+                        help_text="If nobody has notified the client by then, a holding notice goes out by itself.",
+                        verbose_name="sends a holding notice",
+                    ),
+                ),
+                (
+                    "holding_percent",
+                    models.PositiveSmallIntegerField(
+                        default=90,
+                        help_text="Share of the allowance after which the holding notice goes out.",
+                        validators=[
+                            django.core.validators.MinValueValidator(1),
+                            django.core.validators.MaxValueValidator(99),
+                        ],
+                        verbose_name="holding notice at (%)",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'commitment',
-                'verbose_name_plural': 'commitments',
-                'ordering': ('agreement', 'severity', 'obligation', 'label'),
+                "verbose_name": "commitment",
+                "verbose_name_plural": "commitments",
+                "ordering": ("agreement", "severity", "obligation", "label"),
             },
         ),
         migrations.CreateModel(
-            name='HistoricalClient',
+            name="HistoricalClient",
             fields=[
-                ('id', models.BigIntegerField(auto_created=True, blank=True, db_index=True, verbose_name='ID')),
-                ('request_id', models.UUIDField(db_index=True, default=config.history.current_request_id)),
-                ('actor_name', models.CharField(default=config.history.current_actor_name, max_length=200)),
-                ('caller', models.CharField(choices=[('admin', 'Admin page'), ('worker', 'Worker'), ('command', 'Command or shell')], default=config.history.current_caller, max_length=10)),
-                ('name', config.fields.LineField(db_index=True, max_length=120, verbose_name='name')),
-                ('time_zone', config.fields.ZoneField(help_text='Mails to this client show every time in this zone, for example America/New_York.', max_length=64, verbose_name='time zone')),
-                ('language', models.CharField(choices=[('en', 'English'), ('de', 'Deutsch'), ('fr', 'Français'), ('es', 'Español')], default='en', max_length=10, verbose_name='language of mails')),
-                ('is_active', models.BooleanField(default=True, verbose_name='active')),
-                ('history_id', models.BigAutoField(editable=False, primary_key=True, serialize=False)),
-                ('history_date', models.DateTimeField(db_index=True)),
-                ('history_change_reason', models.TextField(null=True)),
-                ('history_type', models.CharField(choices=[('+', 'Created'), ('~', 'Changed'), ('-', 'Deleted')], max_length=1)),
+                ("id", models.BigIntegerField(auto_created=True, blank=True, db_index=True, verbose_name="ID")),
+                ("request_id", models.UUIDField(db_index=True, default=config.history.current_request_id)),
+                ("actor_name", models.CharField(default=config.history.current_actor_name, max_length=200)),
+                (
+                    "caller",
+                    models.CharField(
+                        choices=[("admin", "Admin page"), ("worker", "Worker"), ("command", "Command or shell")],
+                        default=config.history.current_caller,
+                        max_length=10,
+                    ),
+                ),
+                ("name", config.fields.LineField(db_index=True, max_length=120, verbose_name="name")),
+                (
+                    "time_zone",
+                    config.fields.ZoneField(
+                        help_text="Mails to this client show every time in this zone, for example America/New_York.",
+                        max_length=64,
+                        verbose_name="time zone",
+                    ),
+                ),
+                (
+                    "language",
+                    models.CharField(
+                        choices=[("en", "English"), ("de", "Deutsch"), ("fr", "Français"), ("es", "Español")],
+                        default="en",
+                        max_length=10,
+                        verbose_name="language of mails",
+                    ),
+                ),
+                ("is_active", models.BooleanField(default=True, verbose_name="active")),
+                ("history_id", models.BigAutoField(editable=False, primary_key=True, serialize=False)),
+                ("history_date", models.DateTimeField(db_index=True)),
+                ("history_change_reason", models.TextField(null=True)),
+                (
+                    "history_type",
+                    models.CharField(choices=[("+", "Created"), ("~", "Changed"), ("-", "Deleted")], max_length=1),
+                ),
             ],
             options={
-                'verbose_name': 'historical client',
-                'verbose_name_plural': 'historical clients',
-                'ordering': ('-history_date', '-history_id'),
-                'get_latest_by': ('history_date', 'history_id'),
-            },
-            bases=(simple_history.models.HistoricalChanges, models.Model),
-        ),
-        migrations.CreateModel(
-            name='HistoricalCommitment',
-            fields=[
-                ('id', models.BigIntegerField(auto_created=True, blank=True, db_index=True, verbose_name='ID')),
-                ('request_id', models.UUIDField(db_index=True, default=config.history.current_request_id)),
-                ('actor_name', models.CharField(default=config.history.current_actor_name, max_length=200)),
-                ('caller', models.CharField(choices=[('admin', 'Admin page'), ('worker', 'Worker'), ('command', 'Command or shell')], default=config.history.current_caller, max_length=10)),
-                ('severity', models.CharField(choices=[('critical', 'Critical'), ('high', 'High'), ('medium', 'Medium'), ('low', 'Low')], max_length=10, verbose_name='severity')),
-                ('obligation', models.CharField(choices=[('acknowledge', 'Acknowledge'), ('notify', 'Notify the client'), ('update', 'Update the client'), ('mitigate', 'Mitigate'), ('resolve', 'Resolve'), ('report', 'Report')], max_length=12, verbose_name='obligation')),
-                ('label', config.fields.LineField(blank=True, help_text='Only where one agreement owes the same thing twice, for example “first notice”.', max_length=60, verbose_name='label')),
-                ('clause_number', config.fields.LineField(blank=True, help_text='For example 7.2.', max_length=20, verbose_name='clause number')),
-                ('amount', models.PositiveIntegerField(blank=True, help_text="The contract's number. Leave empty where it has none, as in “as quickly as possible”.", null=True, validators=[django.core.validators.MinValueValidator(1, 'An allowance must be more than zero. Leave it empty if the clause has no number.')], verbose_name='allowance')),
-                ('unit', models.CharField(choices=[('minutes', 'minutes'), ('hours', 'hours'), ('business_minutes', 'business minutes'), ('business_hours', 'business hours'), ('calendar_days', 'calendar days'), ('business_days', 'business days'), ('months', 'months')], default='hours', max_length=20, verbose_name='unit')),
-                ('day_end', models.CharField(choices=[('close_of_business', 'at close of business'), ('end_of_day', 'at the end of the day')], default='end_of_day', help_text='For allowances in business days: when the last day is over.', max_length=20, verbose_name='day ends')),
-                ('start_event', models.CharField(choices=[('occurred', 'when it happened'), ('detected', 'detection'), ('aware', 'when we became aware'), ('classified', 'classification'), ('acknowledged', 'acknowledgement'), ('resolved', 'resolution')], default='detected', max_length=12, verbose_name='counted from')),
-                ('is_recurring', models.BooleanField(default=False, help_text='For updates: owed again after each one, until the incident is resolved.', verbose_name='repeats')),
-                ('sends_holding_notice', models.BooleanField(default=False, help_text='If nobody has notified the client by then, a holding notice goes out by itself.', verbose_name='sends a holding notice')),
-                ('holding_percent', models.PositiveSmallIntegerField(default=90, help_text='Share of the allowance after which the holding notice goes out.', validators=[django.core.validators.MinValueValidator(1), django.core.validators.MaxValueValidator(99)], verbose_name='holding notice at (%)')),
-                ('history_id', models.BigAutoField(editable=False, primary_key=True, serialize=False)),
-                ('history_date', models.DateTimeField(db_index=True)),
-                ('history_change_reason', models.TextField(null=True)),
-                ('history_type', models.CharField(choices=[('+', 'Created'), ('~', 'Changed'), ('-', 'Deleted')], max_length=1)),
-            ],
-            options={
-                'verbose_name': 'historical commitment',
-                'verbose_name_plural': 'historical commitments',
-                'ordering': ('-history_date', '-history_id'),
-                'get_latest_by': ('history_date', 'history_id'),
-            },
-            bases=(simple_history.models.HistoricalChanges, models.Model),
-        ),
-        migrations.CreateModel(
-            name='HistoricalContact',
-            fields=[
-                ('id', models.BigIntegerField(auto_created=True, blank=True, db_index=True, verbose_name='ID')),
-                ('request_id', models.UUIDField(db_index=True, default=config.history.current_request_id)),
-                ('actor_name', models.CharField(default=config.history.current_actor_name, max_length=200)),
-                ('caller', models.CharField(choices=[('admin', 'Admin page'), ('worker', 'Worker'), ('command', 'Command or shell')], default=config.history.current_caller, max_length=10)),
-                ('name', config.fields.LineField(max_length=120, verbose_name='name')),
-                ('address', config.fields.AddressField(max_length=254, verbose_name='mail address')),
-                ('phone', config.fields.LineField(blank=True, help_text='For telling them by voice when mail fails.', max_length=40, verbose_name='phone')),
-                ('position', models.PositiveSmallIntegerField(default=1, help_text='1 is tried first.', verbose_name='order')),
-                ('is_active', models.BooleanField(default=True, verbose_name='gets mail')),
-                ('history_id', models.BigAutoField(editable=False, primary_key=True, serialize=False)),
-                ('history_date', models.DateTimeField(db_index=True)),
-                ('history_change_reason', models.TextField(null=True)),
-                ('history_type', models.CharField(choices=[('+', 'Created'), ('~', 'Changed'), ('-', 'Deleted')], max_length=1)),
-            ],
-            options={
-                'verbose_name': 'historical contact',
-                'verbose_name_plural': 'historical contacts',
-                'ordering': ('-history_date', '-history_id'),
-                'get_latest_by': ('history_date', 'history_id'),
-            },
-            bases=(simple_history.models.HistoricalChanges, models.Model),
-        ),
-        migrations.CreateModel(
-            name='HistoricalOpeningHours',
-            fields=[
-                ('id', models.BigIntegerField(auto_created=True, blank=True, db_index=True, verbose_name='ID')),
-                ('request_id', models.UUIDField(db_index=True, default=config.history.current_request_id)),
-                ('actor_name', models.CharField(default=config.history.current_actor_name, max_length=200)),
-                ('caller', models.CharField(choices=[('admin', 'Admin page'), ('worker', 'Worker'), ('command', 'Command or shell')], default=config.history.current_caller, max_length=10)),
-                ('weekday', models.PositiveSmallIntegerField(choices=[(0, 'Monday'), (1, 'Tuesday'), (2, 'Wednesday'), (3, 'Thursday'), (4, 'Friday'), (5, 'Saturday'), (6, 'Sunday')], verbose_name='day')),
-                ('opens', models.TimeField(verbose_name='opens')),
-                ('closes', models.TimeField(help_text='00:00 is midnight at the end of the day.', verbose_name='closes')),
-                ('history_id', models.BigAutoField(editable=False, primary_key=True, serialize=False)),
-                ('history_date', models.DateTimeField(db_index=True)),
-                ('history_change_reason', models.TextField(null=True)),
-                ('history_type', models.CharField(choices=[('+', 'Created'), ('~', 'Changed'), ('-', 'Deleted')], max_length=1)),
-            ],
-            options={
-                'verbose_name': 'historical opening hours',
-                'verbose_name_plural': 'historical opening hours',
-                'ordering': ('-history_date', '-history_id'),
-                'get_latest_by': ('history_date', 'history_id'),
-            },
-            bases=(simple_history.models.HistoricalChanges, models.Model),
-        ),
-        migrations.CreateModel(
-            name='HistoricalService',
-            fields=[
-                ('id', models.BigIntegerField(auto_created=True, blank=True, db_index=True, verbose_name='ID')),
-                ('request_id', models.UUIDField(db_index=True, default=config.history.current_request_id)),
-                ('actor_name', models.CharField(default=config.history.current_actor_name, max_length=200)),
-                ('caller', models.CharField(choices=[('admin', 'Admin page'), ('worker', 'Worker'), ('command', 'Command or shell')], default=config.history.current_caller, max_length=10)),
-                ('name', config.fields.LineField(db_index=True, max_length=120, verbose_name='name')),
-                ('description', config.fields.ProseField(blank=True, max_length=2000, verbose_name='description')),
-                ('is_active', models.BooleanField(default=True, verbose_name='active')),
-                ('history_id', models.BigAutoField(editable=False, primary_key=True, serialize=False)),
-                ('history_date', models.DateTimeField(db_index=True)),
-                ('history_change_reason', models.TextField(null=True)),
-                ('history_type', models.CharField(choices=[('+', 'Created'), ('~', 'Changed'), ('-', 'Deleted')], max_length=1)),
-            ],
-            options={
-                'verbose_name': 'historical service',
-                'verbose_name_plural': 'historical services',
-                'ordering': ('-history_date', '-history_id'),
-                'get_latest_by': ('history_date', 'history_id'),
-            },
-            bases=(simple_history.models.HistoricalChanges, models.Model),
-        ),
-        migrations.CreateModel(
-            name='HistoricalServiceAgreement',
-            fields=[
-                ('id', models.BigIntegerField(auto_created=True, blank=True, db_index=True, verbose_name='ID')),
-                ('request_id', models.UUIDField(db_index=True, default=config.history.current_request_id)),
-                ('actor_name', models.CharField(default=config.history.current_actor_name, max_length=200)),
-                ('caller', models.CharField(choices=[('admin', 'Admin page'), ('worker', 'Worker'), ('command', 'Command or shell')], default=config.history.current_caller, max_length=10)),
-                ('reference', config.fields.LineField(help_text='As on the paper, for example NW-2025-03.', max_length=40, verbose_name='reference')),
-                ('version', models.PositiveSmallIntegerField(default=1, verbose_name='version')),
-                ('effective_at', models.DateTimeField(verbose_name='in force from')),
-                ('ends_at', models.DateTimeField(blank=True, help_text='The first moment at which it no longer holds.', null=True, verbose_name='in force until')),
-                ('clause', config.fields.ProseField(help_text="The contract's own words about incidents, copied exactly.", max_length=20000, verbose_name='clause')),
-                ('history_id', models.BigAutoField(editable=False, primary_key=True, serialize=False)),
-                ('history_date', models.DateTimeField(db_index=True)),
-                ('history_change_reason', models.TextField(null=True)),
-                ('history_type', models.CharField(choices=[('+', 'Created'), ('~', 'Changed'), ('-', 'Deleted')], max_length=1)),
-            ],
-            options={
-                'verbose_name': 'historical service agreement',
-                'verbose_name_plural': 'historical service agreements',
-                'ordering': ('-history_date', '-history_id'),
-                'get_latest_by': ('history_date', 'history_id'),
-            },
-            bases=(simple_history.models.HistoricalChanges, models.Model),
-        ),
-        migrations.CreateModel(
-            name='HistoricalServiceCalendar',
-            fields=[
-                ('id', models.BigIntegerField(auto_created=True, blank=True, db_index=True, verbose_name='ID')),
-                ('request_id', models.UUIDField(db_index=True, default=config.history.current_request_id)),
-                ('actor_name', models.CharField(default=config.history.current_actor_name, max_length=200)),
-                ('caller', models.CharField(choices=[('admin', 'Admin page'), ('worker', 'Worker'), ('command', 'Command or shell')], default=config.history.current_caller, max_length=10)),
-                ('name', config.fields.LineField(db_index=True, max_length=120, verbose_name='name')),
-                ('time_zone', config.fields.ZoneField(help_text='The zone of the opening hours, for example Europe/Berlin.', max_length=64, verbose_name='time zone')),
-                ('history_id', models.BigAutoField(editable=False, primary_key=True, serialize=False)),
-                ('history_date', models.DateTimeField(db_index=True)),
-                ('history_change_reason', models.TextField(null=True)),
-                ('history_type', models.CharField(choices=[('+', 'Created'), ('~', 'Changed'), ('-', 'Deleted')], max_length=1)),
-            ],
-            options={
-                'verbose_name': 'historical service calendar',
-                'verbose_name_plural': 'historical service calendars',
-                'ordering': ('-history_date', '-history_id'),
-                'get_latest_by': ('history_date', 'history_id'),
-            },
-            bases=(simple_history.models.HistoricalChanges, models.Model),
-        ),
-        migrations.CreateModel(
-            name='HistoricalServiceCoverage',
-            fields=[
-                ('id', models.BigIntegerField(auto_created=True, blank=True, db_index=True, verbose_name='ID')),
-                ('request_id', models.UUIDField(db_index=True, default=config.history.current_request_id)),
-                ('actor_name', models.CharField(default=config.history.current_actor_name, max_length=200)),
-                ('caller', models.CharField(choices=[('admin', 'Admin page'), ('worker', 'Worker'), ('command', 'Command or shell')], default=config.history.current_caller, max_length=10)),
-                ('history_id', models.BigAutoField(editable=False, primary_key=True, serialize=False)),
-                ('history_date', models.DateTimeField(db_index=True)),
-                ('history_change_reason', models.TextField(null=True)),
-                ('history_type', models.CharField(choices=[('+', 'Created'), ('~', 'Changed'), ('-', 'Deleted')], max_length=1)),
-            ],
-            options={
-                'verbose_name': 'historical covered service',
-                'verbose_name_plural': 'historical covered services',
-                'ordering': ('-history_date', '-history_id'),
-                'get_latest_by': ('history_date', 'history_id'),
+                "verbose_name": "historical client",
+                "verbose_name_plural": "historical clients",
+                "ordering": ("-history_date", "-history_id"),
+                "get_latest_by": ("history_date", "history_id"),
             },
             bases=(simple_history.models.HistoricalChanges, models.Model),
         ),
         migrations.CreateModel(
-            name='HistoricalSpecialDay',
+            name="HistoricalCommitment",
             fields=[
-                ('id', models.BigIntegerField(auto_created=True, blank=True, db_index=True, verbose_name='ID')),
-                ('request_id', models.UUIDField(db_index=True, default=config.history.current_request_id)),
-                ('actor_name', models.CharField(default=config.history.current_actor_name, max_length=200)),
-                ('caller', models.CharField(choices=[('admin', 'Admin page'), ('worker', 'Worker'), ('command', 'Command or shell')], default=config.history.current_caller, max_length=10)),
-                ('on', models.DateField(verbose_name='date')),
-                ('name', config.fields.LineField(blank=True, help_text='For example: Christmas Day.', max_length=120, verbose_name='name')),
-                ('opens', models.TimeField(blank=True, help_text='Leave both empty: closed all day.', null=True, verbose_name='opens')),
-                ('closes', models.TimeField(blank=True, null=True, verbose_name='closes')),
-                ('history_id', models.BigAutoField(editable=False, primary_key=True, serialize=False)),
-                ('history_date', models.DateTimeField(db_index=True)),
-                ('history_change_reason', models.TextField(null=True)),
-                ('history_type', models.CharField(choices=[('+', 'Created'), ('~', 'Changed'), ('-', 'Deleted')], max_length=1)),
+                ("id", models.BigIntegerField(auto_created=True, blank=True, db_index=True, verbose_name="ID")),
+                ("request_id", models.UUIDField(db_index=True, default=config.history.current_request_id)),
+                ("actor_name", models.CharField(default=config.history.current_actor_name, max_length=200)),
+                (
+                    "caller",
+                    models.CharField(
+                        choices=[("admin", "Admin page"), ("worker", "Worker"), ("command", "Command or shell")],
+                        default=config.history.current_caller,
+                        max_length=10,
+                    ),
+                ),
+                (
+                    "severity",
+                    models.CharField(
+                        choices=[("critical", "Critical"), ("high", "High"), ("medium", "Medium"), ("low", "Low")],
+                        max_length=10,
+                        verbose_name="severity",
+                    ),
+                ),
+                (
+                    "obligation",
+                    models.CharField(
+                        choices=[
+                            ("acknowledge", "Acknowledge"),
+                            ("notify", "Notify the client"),
+                            ("update", "Update the client"),
+                            ("mitigate", "Mitigate"),
+                            ("resolve", "Resolve"),
+                            ("report", "Report"),
+                        ],
+                        max_length=12,
+                        verbose_name="obligation",
+                    ),
+                ),
+                (
+                    "label",
+                    config.fields.LineField(
+                        blank=True,
+                        help_text="Only where one agreement owes the same thing twice, for example “first notice”.",
+                        max_length=60,
+                        verbose_name="label",
+                    ),
+                ),
+                (
+                    "clause_number",
+                    config.fields.LineField(
+                        blank=True, help_text="For example 7.2.", max_length=20, verbose_name="clause number"
+                    ),
+                ),
+                (
+                    "amount",
+                    models.PositiveIntegerField(
+                        blank=True,
+                        help_text="The contract's number. Leave empty where it has none, as in “as quickly as possible”.",
+                        null=True,
+                        validators=[
+                            django.core.validators.MinValueValidator(
+                                1, "An allowance must be more than zero. Leave it empty if the clause has no number."
+                            )
+                        ],
+                        verbose_name="allowance",
+                    ),
+                ),
+                (
+                    "unit",
+                    models.CharField(
+                        choices=[
+                            ("minutes", "minutes"),
+                            ("hours", "hours"),
+                            ("business_minutes", "business minutes"),
+                            ("business_hours", "business hours"),
+                            ("calendar_days", "calendar days"),
+                            ("business_days", "business days"),
+                            ("months", "months"),
+                        ],
+                        default="hours",
+                        max_length=20,
+                        verbose_name="unit",
+                    ),
+                ),
+                (
+                    "day_end",
+                    models.CharField(
+                        choices=[
+                            ("close_of_business", "at close of business"),
+                            ("end_of_day", "at the end of the day"),
+                        ],
+                        default="end_of_day",
+                        help_text="For allowances in business days: when the last day is over.",
+                        max_length=20,
+                        verbose_name="day ends",
+                    ),
+                ),
+                (
+                    "start_event",
+                    models.CharField(
+                        choices=[
+                            ("occurred", "when it happened"),
+                            ("detected", "detection"),
+                            ("aware", "when we became aware"),
+                            ("classified", "classification"),
+                            ("acknowledged", "acknowledgement"),
+                            ("resolved", "resolution"),
+                        ],
+                        default="detected",
+                        max_length=12,
+                        verbose_name="counted from",
+                    ),
+                ),
+                (
+                    "is_recurring",
+                    models.BooleanField(
+                        default=False,
+                        help_text="For updates: owed again after each one, until the incident is resolved.",
+                        verbose_name="repeats",
+                    ),
+                ),
+                (
+                    "sends_holding_notice",
+                    models.BooleanField(
+                        default=False,
+                        help_text="If nobody has notified the client by then, a holding notice goes out by itself.",
+                        verbose_name="sends a holding notice",
+                    ),
+                ),
+                (
+                    "holding_percent",
+                    models.PositiveSmallIntegerField(
+                        default=90,
+                        help_text="Share of the allowance after which the holding notice goes out.",
+                        validators=[
+                            django.core.validators.MinValueValidator(1),
+                            django.core.validators.MaxValueValidator(99),
+                        ],
+                        verbose_name="holding notice at (%)",
+                    ),
+                ),
+                ("history_id", models.BigAutoField(editable=False, primary_key=True, serialize=False)),
+                ("history_date", models.DateTimeField(db_index=True)),
+                ("history_change_reason", models.TextField(null=True)),
+                (
+                    "history_type",
+                    models.CharField(choices=[("+", "Created"), ("~", "Changed"), ("-", "Deleted")], max_length=1),
+                ),
             ],
             options={
-                'verbose_name': 'historical closure or changed day',
-                'verbose_name_plural': 'historical closures and changed days',
-                'ordering': ('-history_date', '-history_id'),
-                'get_latest_by': ('history_date', 'history_id'),
+                "verbose_name": "historical commitment",
+                "verbose_name_plural": "historical commitments",
+                "ordering": ("-history_date", "-history_id"),
+                "get_latest_by": ("history_date", "history_id"),
             },
             bases=(simple_history.models.HistoricalChanges, models.Model),
         ),
         migrations.CreateModel(
-            name='HistoricalWarningPoint',
+            name="HistoricalContact",
             fields=[
-                ('id', models.BigIntegerField(auto_created=True, blank=True, db_index=True, verbose_name='ID')),
-                ('request_id', models.UUIDField(db_index=True, default=config.history.current_request_id)),
-                ('actor_name', models.CharField(default=config.history.current_actor_name, max_length=200)),
-                ('caller', models.CharField(choices=[('admin', 'Admin page'), ('worker', 'Worker'), ('command', 'Command or shell')], default=config.history.current_caller, max_length=10)),
-                ('percent', models.PositiveSmallIntegerField(blank=True, null=True, validators=[django.core.validators.MinValueValidator(1), django.core.validators.MaxValueValidator(99)], verbose_name='share of the allowance (%)')),
-                ('minutes_before', models.PositiveIntegerField(blank=True, null=True, validators=[django.core.validators.MinValueValidator(1)], verbose_name='or minutes before its end')),
-                ('has_contacts', models.BooleanField(default=True, verbose_name="client's contacts")),
-                ('has_responders', models.BooleanField(default=True, verbose_name='responders')),
-                ('has_owner', models.BooleanField(default=False, verbose_name="agreement's owner")),
-                ('has_managers', models.BooleanField(default=False, verbose_name='managers')),
-                ('history_id', models.BigAutoField(editable=False, primary_key=True, serialize=False)),
-                ('history_date', models.DateTimeField(db_index=True)),
-                ('history_change_reason', models.TextField(null=True)),
-                ('history_type', models.CharField(choices=[('+', 'Created'), ('~', 'Changed'), ('-', 'Deleted')], max_length=1)),
+                ("id", models.BigIntegerField(auto_created=True, blank=True, db_index=True, verbose_name="ID")),
+                ("request_id", models.UUIDField(db_index=True, default=config.history.current_request_id)),
+                ("actor_name", models.CharField(default=config.history.current_actor_name, max_length=200)),
+                (
+                    "caller",
+                    models.CharField(
+                        choices=[("admin", "Admin page"), ("worker", "Worker"), ("command", "Command or shell")],
+                        default=config.history.current_caller,
+                        max_length=10,
+                    ),
+                ),
+                ("name", config.fields.LineField(max_length=120, verbose_name="name")),
+                ("address", config.fields.AddressField(max_length=254, verbose_name="mail address")),
+                (
+                    "phone",
+                    config.fields.LineField(
+                        blank=True,
+                        help_text="For telling them by voice when mail fails.",
+                        max_length=40,
+                        verbose_name="phone",
+                    ),
+                ),
+                (
+                    "position",
+                    models.PositiveSmallIntegerField(default=1, help_text="1 is tried first.", verbose_name="order"),
+                ),
+                ("is_active", models.BooleanField(default=True, verbose_name="gets mail")),
+                ("history_id", models.BigAutoField(editable=False, primary_key=True, serialize=False)),
+                ("history_date", models.DateTimeField(db_index=True)),
+                ("history_change_reason", models.TextField(null=True)),
+                (
+                    "history_type",
+                    models.CharField(choices=[("+", "Created"), ("~", "Changed"), ("-", "Deleted")], max_length=1),
+                ),
             ],
             options={
-                'verbose_name': 'historical warning point',
-                'verbose_name_plural': 'historical warning points',
-                'ordering': ('-history_date', '-history_id'),
-                'get_latest_by': ('history_date', 'history_id'),
+                "verbose_name": "historical contact",
+                "verbose_name_plural": "historical contacts",
+                "ordering": ("-history_date", "-history_id"),
+                "get_latest_by": ("history_date", "history_id"),
             },
             bases=(simple_history.models.HistoricalChanges, models.Model),
         ),
         migrations.CreateModel(
-            name='OpeningHours',
+            name="HistoricalOpeningHours",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('weekday', models.PositiveSmallIntegerField(choices=[(0, 'Monday'), (1, 'Tuesday'), (2, 'Wednesday'), (3, 'Thursday'), (4, 'Friday'), (5, 'Saturday'), (6, 'Sunday')], verbose_name='day')),
-                ('opens', models.TimeField(verbose_name='opens')),
-                ('closes', models.TimeField(help_text='00:00 is midnight at the end of the day.', verbose_name='closes')),
+                ("id", models.BigIntegerField(auto_created=True, blank=True, db_index=True, verbose_name="ID")),
+                ("request_id", models.UUIDField(db_index=True, default=config.history.current_request_id)),
+                ("actor_name", models.CharField(default=config.history.current_actor_name, max_length=200)),
+                (
+                    "caller",
+                    models.CharField(
+                        choices=[("admin", "Admin page"), ("worker", "Worker"), ("command", "Command or shell")],
+                        default=config.history.current_caller,
+                        max_length=10,
+                    ),
+                ),
+                (
+                    "weekday",
+                    models.PositiveSmallIntegerField(
+                        choices=[
+                            (0, "Monday"),
+                            (1, "Tuesday"),
+                            (2, "Wednesday"),
+                            (3, "Thursday"),
+                            (4, "Friday"),
+                            (5, "Saturday"),
+                            (6, "Sunday"),
+                        ],
+                        verbose_name="day",
+                    ),
+                ),
+                ("opens", models.TimeField(verbose_name="opens")),
+                (
+                    "closes",
+                    models.TimeField(help_text="00:00 is midnight at the end of the day.", verbose_name="closes"),
+                ),
+                ("history_id", models.BigAutoField(editable=False, primary_key=True, serialize=False)),
+                ("history_date", models.DateTimeField(db_index=True)),
+                ("history_change_reason", models.TextField(null=True)),
+                (
+                    "history_type",
+                    models.CharField(choices=[("+", "Created"), ("~", "Changed"), ("-", "Deleted")], max_length=1),
+                ),
             ],
             options={
-                'verbose_name': 'opening hours',
-                'verbose_name_plural': 'opening hours',
-                'ordering': ('weekday', 'opens'),
+                "verbose_name": "historical opening hours",
+                "verbose_name_plural": "historical opening hours",
+                "ordering": ("-history_date", "-history_id"),
+                "get_latest_by": ("history_date", "history_id"),
+            },
+            bases=(simple_history.models.HistoricalChanges, models.Model),
+        ),
+        migrations.CreateModel(
+            name="HistoricalService",
+            fields=[
+                ("id", models.BigIntegerField(auto_created=True, blank=True, db_index=True, verbose_name="ID")),
+                ("request_id", models.UUIDField(db_index=True, default=config.history.current_request_id)),
+                ("actor_name", models.CharField(default=config.history.current_actor_name, max_length=200)),
+                (
+                    "caller",
+                    models.CharField(
+                        choices=[("admin", "Admin page"), ("worker", "Worker"), ("command", "Command or shell")],
+                        default=config.history.current_caller,
+                        max_length=10,
+                    ),
+                ),
+                ("name", config.fields.LineField(db_index=True, max_length=120, verbose_name="name")),
+                ("description", config.fields.ProseField(blank=True, max_length=2000, verbose_name="description")),
+                ("is_active", models.BooleanField(default=True, verbose_name="active")),
+                ("history_id", models.BigAutoField(editable=False, primary_key=True, serialize=False)),
+                ("history_date", models.DateTimeField(db_index=True)),
+                ("history_change_reason", models.TextField(null=True)),
+                (
+                    "history_type",
+                    models.CharField(choices=[("+", "Created"), ("~", "Changed"), ("-", "Deleted")], max_length=1),
+                ),
+            ],
+            options={
+                "verbose_name": "historical service",
+                "verbose_name_plural": "historical services",
+                "ordering": ("-history_date", "-history_id"),
+                "get_latest_by": ("history_date", "history_id"),
+            },
+            bases=(simple_history.models.HistoricalChanges, models.Model),
+        ),
+        migrations.CreateModel(
+            name="HistoricalServiceAgreement",
+            fields=[
+                ("id", models.BigIntegerField(auto_created=True, blank=True, db_index=True, verbose_name="ID")),
+                ("request_id", models.UUIDField(db_index=True, default=config.history.current_request_id)),
+                ("actor_name", models.CharField(default=config.history.current_actor_name, max_length=200)),
+                (
+                    "caller",
+                    models.CharField(
+                        choices=[("admin", "Admin page"), ("worker", "Worker"), ("command", "Command or shell")],
+                        default=config.history.current_caller,
+                        max_length=10,
+                    ),
+                ),
+                (
+                    "reference",
+                    config.fields.LineField(
+                        help_text="As on the paper, for example NW-2025-03.", max_length=40, verbose_name="reference"
+                    ),
+                ),
+                ("version", models.PositiveSmallIntegerField(default=1, verbose_name="version")),
+                ("effective_at", models.DateTimeField(verbose_name="in force from")),
+                (
+                    "ends_at",
+                    models.DateTimeField(
+                        blank=True,
+                        help_text="The first moment at which it no longer holds.",
+                        null=True,
+                        verbose_name="in force until",
+                    ),
+                ),
+                (
+                    "clause",
+                    config.fields.ProseField(
+                        help_text="The contract's own words about incidents, copied exactly.",
+                        max_length=20000,
+                        verbose_name="clause",
+                    ),
+                ),
+                ("history_id", models.BigAutoField(editable=False, primary_key=True, serialize=False)),
+                ("history_date", models.DateTimeField(db_index=True)),
+                ("history_change_reason", models.TextField(null=True)),
+                (
+                    "history_type",
+                    models.CharField(choices=[("+", "Created"), ("~", "Changed"), ("-", "Deleted")], max_length=1),
+                ),
+            ],
+            options={
+                "verbose_name": "historical service agreement",
+                "verbose_name_plural": "historical service agreements",
+                "ordering": ("-history_date", "-history_id"),
+                "get_latest_by": ("history_date", "history_id"),
+            },
+            bases=(simple_history.models.HistoricalChanges, models.Model),
+        ),
+        migrations.CreateModel(
+            name="HistoricalServiceCalendar",
+            fields=[
+                ("id", models.BigIntegerField(auto_created=True, blank=True, db_index=True, verbose_name="ID")),
+                ("request_id", models.UUIDField(db_index=True, default=config.history.current_request_id)),
+                ("actor_name", models.CharField(default=config.history.current_actor_name, max_length=200)),
+                (
+                    "caller",
+                    models.CharField(
+                        choices=[("admin", "Admin page"), ("worker", "Worker"), ("command", "Command or shell")],
+                        default=config.history.current_caller,
+                        max_length=10,
+                    ),
+                ),
+                ("name", config.fields.LineField(db_index=True, max_length=120, verbose_name="name")),
+                (
+                    "time_zone",
+                    config.fields.ZoneField(
+                        help_text="The zone of the opening hours, for example Europe/Berlin.",
+                        max_length=64,
+                        verbose_name="time zone",
+                    ),
+                ),
+                ("history_id", models.BigAutoField(editable=False, primary_key=True, serialize=False)),
+                ("history_date", models.DateTimeField(db_index=True)),
+                ("history_change_reason", models.TextField(null=True)),
+                (
+                    "history_type",
+                    models.CharField(choices=[("+", "Created"), ("~", "Changed"), ("-", "Deleted")], max_length=1),
+                ),
+            ],
+            options={
+                "verbose_name": "historical service calendar",
+                "verbose_name_plural": "historical service calendars",
+                "ordering": ("-history_date", "-history_id"),
+                "get_latest_by": ("history_date", "history_id"),
+            },
+            bases=(simple_history.models.HistoricalChanges, models.Model),
+        ),
+        migrations.CreateModel(
+            name="HistoricalServiceCoverage",
+            fields=[
+                ("id", models.BigIntegerField(auto_created=True, blank=True, db_index=True, verbose_name="ID")),
+                ("request_id", models.UUIDField(db_index=True, default=config.history.current_request_id)),
+                ("actor_name", models.CharField(default=config.history.current_actor_name, max_length=200)),
+                (
+                    "caller",
+                    models.CharField(
+                        choices=[("admin", "Admin page"), ("worker", "Worker"), ("command", "Command or shell")],
+                        default=config.history.current_caller,
+                        max_length=10,
+                    ),
+                ),
+                ("history_id", models.BigAutoField(editable=False, primary_key=True, serialize=False)),
+                ("history_date", models.DateTimeField(db_index=True)),
+                ("history_change_reason", models.TextField(null=True)),
+                (
+                    "history_type",
+                    models.CharField(choices=[("+", "Created"), ("~", "Changed"), ("-", "Deleted")], max_length=1),
+                ),
+            ],
+            options={
+                "verbose_name": "historical covered service",
+                "verbose_name_plural": "historical covered services",
+                "ordering": ("-history_date", "-history_id"),
+                "get_latest_by": ("history_date", "history_id"),
+            },
+            bases=(simple_history.models.HistoricalChanges, models.Model),
+        ),
+        migrations.CreateModel(
+            name="HistoricalSpecialDay",
+            fields=[
+                ("id", models.BigIntegerField(auto_created=True, blank=True, db_index=True, verbose_name="ID")),
+                ("request_id", models.UUIDField(db_index=True, default=config.history.current_request_id)),
+                ("actor_name", models.CharField(default=config.history.current_actor_name, max_length=200)),
+                (
+                    "caller",
+                    models.CharField(
+                        choices=[("admin", "Admin page"), ("worker", "Worker"), ("command", "Command or shell")],
+                        default=config.history.current_caller,
+                        max_length=10,
+                    ),
+                ),
+                ("on", models.DateField(verbose_name="date")),
+                (
+                    "name",
+                    config.fields.LineField(
+                        blank=True, help_text="For example: Christmas Day.", max_length=120, verbose_name="name"
+                    ),
+                ),
+                (
+                    "opens",
+                    models.TimeField(
+                        blank=True, help_text="Leave both empty: closed all day.", null=True, verbose_name="opens"
+                    ),
+                ),
+                ("closes", models.TimeField(blank=True, null=True, verbose_name="closes")),
+                ("history_id", models.BigAutoField(editable=False, primary_key=True, serialize=False)),
+                ("history_date", models.DateTimeField(db_index=True)),
+                ("history_change_reason", models.TextField(null=True)),
+                (
+                    "history_type",
+                    models.CharField(choices=[("+", "Created"), ("~", "Changed"), ("-", "Deleted")], max_length=1),
+                ),
+            ],
+            options={
+                "verbose_name": "historical closure or changed day",
+                "verbose_name_plural": "historical closures and changed days",
+                "ordering": ("-history_date", "-history_id"),
+                "get_latest_by": ("history_date", "history_id"),
+            },
+            bases=(simple_history.models.HistoricalChanges, models.Model),
+        ),
+        migrations.CreateModel(
+            name="HistoricalWarningPoint",
+            fields=[
+                ("id", models.BigIntegerField(auto_created=True, blank=True, db_index=True, verbose_name="ID")),
+                ("request_id", models.UUIDField(db_index=True, default=config.history.current_request_id)),
+                ("actor_name", models.CharField(default=config.history.current_actor_name, max_length=200)),
+                (
+                    "caller",
+                    models.CharField(
+                        choices=[("admin", "Admin page"), ("worker", "Worker"), ("command", "Command or shell")],
+                        default=config.history.current_caller,
+                        max_length=10,
+                    ),
+                ),
+                (
+                    "percent",
+                    models.PositiveSmallIntegerField(
+                        blank=True,
+                        null=True,
+                        validators=[
+                            django.core.validators.MinValueValidator(1),
+                            django.core.validators.MaxValueValidator(99),
+                        ],
+                        verbose_name="share of the allowance (%)",
+                    ),
+                ),
+                (
+                    "minutes_before",
+                    models.PositiveIntegerField(
+                        blank=True,
+                        null=True,
+                        validators=[django.core.validators.MinValueValidator(1)],
+                        verbose_name="or minutes before its end",
+                    ),
+                ),
+                ("has_contacts", models.BooleanField(default=True, verbose_name="client's contacts")),
+                ("has_responders", models.BooleanField(default=True, verbose_name="responders")),
+                ("has_owner", models.BooleanField(default=False, verbose_name="agreement's owner")),
+                ("has_managers", models.BooleanField(default=False, verbose_name="managers")),
+                ("history_id", models.BigAutoField(editable=False, primary_key=True, serialize=False)),
+                ("history_date", models.DateTimeField(db_index=True)),
+                ("history_change_reason", models.TextField(null=True)),
+                (
+                    "history_type",
+                    models.CharField(choices=[("+", "Created"), ("~", "Changed"), ("-", "Deleted")], max_length=1),
+                ),
+            ],
+            options={
+                "verbose_name": "historical warning point",
+                "verbose_name_plural": "historical warning points",
+                "ordering": ("-history_date", "-history_id"),
+                "get_latest_by": ("history_date", "history_id"),
+            },
+            bases=(simple_history.models.HistoricalChanges, models.Model),
+        ),
+        migrations.CreateModel(
+            name="OpeningHours",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "weekday",
+                    models.PositiveSmallIntegerField(
+                        choices=[
+                            (0, "Monday"),
+                            (1, "Tuesday"),
+                            (2, "Wednesday"),
+                            (3, "Thursday"),
+                            (4, "Friday"),
+                            (5, "Saturday"),
+                            (6, "Sunday"),
+                        ],
+                        verbose_name="day",
+                    ),
+                ),
+                ("opens", models.TimeField(verbose_name="opens")),
+                (
+                    "closes",
+                    models.TimeField(help_text="00:00 is midnight at the end of the day.", verbose_name="closes"),
+                ),
+            ],
+            options={
+                "verbose_name": "opening hours",
+                "verbose_name_plural": "opening hours",
+                "ordering": ("weekday", "opens"),
             },
         ),
         migrations.CreateModel(
-            name='Service',
+            name="Service",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', config.fields.LineField(max_length=120, unique=True, verbose_name='name')),
-                ('description', config.fields.ProseField(blank=True, max_length=2000, verbose_name='description')),
-                ('is_active', models.BooleanField(default=True, verbose_name='active')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("name", config.fields.LineField(max_length=120, unique=True, verbose_name="name")),
+                ("description", config.fields.ProseField(blank=True, max_length=2000, verbose_name="description")),
+                ("is_active", models.BooleanField(default=True, verbose_name="active")),
             ],
             options={
-                'verbose_name': 'service',
-                'verbose_name_plural': 'services',
-                'ordering': ('name',),
+                "verbose_name": "service",
+                "verbose_name_plural": "services",
+                "ordering": ("name",),
             },
         ),
         migrations.CreateModel(
-            name='ServiceAgreement',
+            name="ServiceAgreement",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('reference', config.fields.LineField(help_text='As on the paper, for example NW-2025-03.', max_length=40, verbose_name='reference')),
-                ('version', models.PositiveSmallIntegerField(default=1, verbose_name='version')),
-                ('effective_at', models.DateTimeField(verbose_name='in force from')),
-                ('ends_at', models.DateTimeField(blank=True, help_text='The first moment at which it no longer holds.', null=True, verbose_name='in force until')),
-                ('clause', config.fields.ProseField(help_text="The contract's own words about incidents, copied exactly.", max_length=20000, verbose_name='clause')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "reference",
+                    config.fields.LineField(
+                        help_text="As on the paper, for example NW-2025-03.", max_length=40, verbose_name="reference"
+                    ),
+                ),
+                ("version", models.PositiveSmallIntegerField(default=1, verbose_name="version")),
+                ("effective_at", models.DateTimeField(verbose_name="in force from")),
+                (
+                    "ends_at",
+                    models.DateTimeField(
+                        blank=True,
+                        help_text="The first moment at which it no longer holds.",
+                        null=True,
+                        verbose_name="in force until",
+                    ),
+                ),
+                (
+                    "clause",
+                    config.fields.ProseField(
+                        help_text="The contract's own words about incidents, copied exactly.",
+                        max_length=20000,
+                        verbose_name="clause",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'service agreement',
-                'verbose_name_plural': 'service agreements',
-                'ordering': ('client', 'reference', '-version'),
+                "verbose_name": "service agreement",
+                "verbose_name_plural": "service agreements",
+                "ordering": ("client", "reference", "-version"),
             },
         ),
         migrations.CreateModel(
-            name='ServiceCalendar',
+            name="ServiceCalendar",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', config.fields.LineField(max_length=120, unique=True, verbose_name='name')),
-                ('time_zone', config.fields.ZoneField(help_text='The zone of the opening hours, for example Europe/Berlin.', max_length=64, verbose_name='time zone')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("name", config.fields.LineField(max_length=120, unique=True, verbose_name="name")),
+                (
+                    "time_zone",
+                    config.fields.ZoneField(
+                        help_text="The zone of the opening hours, for example Europe/Berlin.",
+                        max_length=64,
+                        verbose_name="time zone",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'service calendar',
-                'verbose_name_plural': 'service calendars',
-                'ordering': ('name',),
+                "verbose_name": "service calendar",
+                "verbose_name_plural": "service calendars",
+                "ordering": ("name",),
             },
         ),
         migrations.CreateModel(
-            name='ServiceCoverage',
+            name="ServiceCoverage",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
             ],
             options={
-                'verbose_name': 'covered service',
-                'verbose_name_plural': 'covered services',
+                "verbose_name": "covered service",
+                "verbose_name_plural": "covered services",
             },
         ),
         migrations.CreateModel(
-            name='SpecialDay',
+            name="SpecialDay",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('on', models.DateField(verbose_name='date')),
-                ('name', config.fields.LineField(blank=True, help_text='For example: Christmas Day.', max_length=120, verbose_name='name')),
-                ('opens', models.TimeField(blank=True, help_text='Leave both empty: closed all day.', null=True, verbose_name='opens')),
-                ('closes', models.TimeField(blank=True, null=True, verbose_name='closes')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("on", models.DateField(verbose_name="date")),
+                (
+                    "name",
+                    config.fields.LineField(
+                        blank=True, help_text="For example: Christmas Day.", max_length=120, verbose_name="name"
+                    ),
+                ),
+                (
+                    "opens",
+                    models.TimeField(
+                        blank=True, help_text="Leave both empty: closed all day.", null=True, verbose_name="opens"
+                    ),
+                ),
+                ("closes", models.TimeField(blank=True, null=True, verbose_name="closes")),
             ],
             options={
-                'verbose_name': 'closure or changed day',
-                'verbose_name_plural': 'closures and changed days',
-                'ordering': ('on', 'opens'),
+                "verbose_name": "closure or changed day",
+                "verbose_name_plural": "closures and changed days",
+                "ordering": ("on", "opens"),
             },
         ),
         migrations.CreateModel(
-            name='WarningPoint',
+            name="WarningPoint",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('percent', models.PositiveSmallIntegerField(blank=True, null=True, validators=[django.core.validators.MinValueValidator(1), django.core.validators.MaxValueValidator(99)], verbose_name='share of the allowance (%)')),
-                ('minutes_before', models.PositiveIntegerField(blank=True, null=True, validators=[django.core.validators.MinValueValidator(1)], verbose_name='or minutes before its end')),
-                ('has_contacts', models.BooleanField(default=True, verbose_name="client's contacts")),
-                ('has_responders', models.BooleanField(default=True, verbose_name='responders')),
-                ('has_owner', models.BooleanField(default=False, verbose_name="agreement's owner")),
-                ('has_managers', models.BooleanField(default=False, verbose_name='managers')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "percent",
+                    models.PositiveSmallIntegerField(
+                        blank=True,
+                        null=True,
+                        validators=[
+                            django.core.validators.MinValueValidator(1),
+                            django.core.validators.MaxValueValidator(99),
+                        ],
+                        verbose_name="share of the allowance (%)",
+                    ),
+                ),
+                (
+                    "minutes_before",
+                    models.PositiveIntegerField(
+                        blank=True,
+                        null=True,
+                        validators=[django.core.validators.MinValueValidator(1)],
+                        verbose_name="or minutes before its end",
+                    ),
+                ),
+                ("has_contacts", models.BooleanField(default=True, verbose_name="client's contacts")),
+                ("has_responders", models.BooleanField(default=True, verbose_name="responders")),
+                ("has_owner", models.BooleanField(default=False, verbose_name="agreement's owner")),
+                ("has_managers", models.BooleanField(default=False, verbose_name="managers")),
             ],
             options={
-                'verbose_name': 'warning point',
-                'verbose_name_plural': 'warning points',
-                'ordering': ('percent', '-minutes_before'),
+                "verbose_name": "warning point",
+                "verbose_name_plural": "warning points",
+                "ordering": ("percent", "-minutes_before"),
             },
         ),
         migrations.CreateModel(
-            name='Contact',
+            name="Contact",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', config.fields.LineField(max_length=120, verbose_name='name')),
-                ('address', config.fields.AddressField(max_length=254, verbose_name='mail address')),
-                ('phone', config.fields.LineField(blank=True, help_text='For telling them by voice when mail fails.', max_length=40, verbose_name='phone')),
-                ('position', models.PositiveSmallIntegerField(default=1, help_text='1 is tried first.', verbose_name='order')),
-                ('is_active', models.BooleanField(default=True, verbose_name='gets mail')),
-                ('client', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='contacts', to='agreements.client', verbose_name='client')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("name", config.fields.LineField(max_length=120, verbose_name="name")),
+                ("address", config.fields.AddressField(max_length=254, verbose_name="mail address")),
+                (
+                    "phone",
+                    config.fields.LineField(
+                        blank=True,
+                        help_text="For telling them by voice when mail fails.",
+                        max_length=40,
+                        verbose_name="phone",
+                    ),
+                ),
+                (
+                    "position",
+                    models.PositiveSmallIntegerField(default=1, help_text="1 is tried first.", verbose_name="order"),
+                ),
+                ("is_active", models.BooleanField(default=True, verbose_name="gets mail")),
+                (
+                    "client",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="contacts",
+                        to="agreements.client",
+                        verbose_name="client",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'contact',
-                'verbose_name_plural': 'contacts',
-                'ordering': ('client', 'position', 'pk'),
+                "verbose_name": "contact",
+                "verbose_name_plural": "contacts",
+                "ordering": ("client", "position", "pk"),
             },
         ),
     ]

@@ -7,249 +7,490 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('agreements', '0001_initial'),
+        ("agreements", "0001_initial"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='historicalclient',
-            name='history_user',
-            field=models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL),
+            model_name="historicalclient",
+            name="history_user",
+            field=models.ForeignKey(
+                null=True, on_delete=django.db.models.deletion.SET_NULL, related_name="+", to=settings.AUTH_USER_MODEL
+            ),
         ),
         migrations.AddField(
-            model_name='historicalcommitment',
-            name='history_user',
-            field=models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL),
+            model_name="historicalcommitment",
+            name="history_user",
+            field=models.ForeignKey(
+                null=True, on_delete=django.db.models.deletion.SET_NULL, related_name="+", to=settings.AUTH_USER_MODEL
+            ),
         ),
         migrations.AddField(
-            model_name='historicalcontact',
-            name='client',
-            field=models.ForeignKey(blank=True, db_constraint=False, null=True, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', to='agreements.client', verbose_name='client'),
+            model_name="historicalcontact",
+            name="client",
+            field=models.ForeignKey(
+                blank=True,
+                db_constraint=False,
+                null=True,
+                on_delete=django.db.models.deletion.DO_NOTHING,
+                related_name="+",
+                to="agreements.client",
+                verbose_name="client",
+            ),
         ),
         migrations.AddField(
-            model_name='historicalcontact',
-            name='history_user',
-            field=models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL),
+            model_name="historicalcontact",
+            name="history_user",
+            field=models.ForeignKey(
+                null=True, on_delete=django.db.models.deletion.SET_NULL, related_name="+", to=settings.AUTH_USER_MODEL
+            ),
         ),
         migrations.AddField(
-            model_name='historicalopeninghours',
-            name='history_user',
-            field=models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL),
+            model_name="historicalopeninghours",
+            name="history_user",
+            field=models.ForeignKey(
+                null=True, on_delete=django.db.models.deletion.SET_NULL, related_name="+", to=settings.AUTH_USER_MODEL
+            ),
         ),
         migrations.AddField(
-            model_name='historicalservice',
-            name='history_user',
-            field=models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL),
+            model_name="historicalservice",
+            name="history_user",
+            field=models.ForeignKey(
+                null=True, on_delete=django.db.models.deletion.SET_NULL, related_name="+", to=settings.AUTH_USER_MODEL
+            ),
         ),
         migrations.AddField(
-            model_name='historicalserviceagreement',
-            name='client',
-            field=models.ForeignKey(blank=True, db_constraint=False, null=True, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', to='agreements.client', verbose_name='client'),
+            model_name="historicalserviceagreement",
+            name="client",
+            field=models.ForeignKey(
+                blank=True,
+                db_constraint=False,
+                null=True,
+                on_delete=django.db.models.deletion.DO_NOTHING,
+                related_name="+",
+                to="agreements.client",
+                verbose_name="client",
+            ),
         ),
         migrations.AddField(
-            model_name='historicalserviceagreement',
-            name='history_user',
-            field=models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL),
+            model_name="historicalserviceagreement",
+            name="history_user",
+            field=models.ForeignKey(
+                null=True, on_delete=django.db.models.deletion.SET_NULL, related_name="+", to=settings.AUTH_USER_MODEL
+            ),
         ),
         migrations.AddField(
-            model_name='historicalserviceagreement',
-            name='owner',
-            field=models.ForeignKey(blank=True, db_constraint=False, help_text='The colleague who answers for this agreement.', null=True, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', to=settings.AUTH_USER_MODEL, verbose_name='owner'),
+            model_name="historicalserviceagreement",
+            name="owner",
+            field=models.ForeignKey(
+                blank=True,
+                db_constraint=False,
+                help_text="The colleague who answers for this agreement.",
+                null=True,
+                on_delete=django.db.models.deletion.DO_NOTHING,
+                related_name="+",
+                to=settings.AUTH_USER_MODEL,
+                verbose_name="owner",
+            ),
         ),
         migrations.AddField(
-            model_name='historicalservicecalendar',
-            name='history_user',
-            field=models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL),
+            model_name="historicalservicecalendar",
+            name="history_user",
+            field=models.ForeignKey(
+                null=True, on_delete=django.db.models.deletion.SET_NULL, related_name="+", to=settings.AUTH_USER_MODEL
+            ),
         ),
         migrations.AddField(
-            model_name='historicalservicecoverage',
-            name='history_user',
-            field=models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL),
+            model_name="historicalservicecoverage",
+            name="history_user",
+            field=models.ForeignKey(
+                null=True, on_delete=django.db.models.deletion.SET_NULL, related_name="+", to=settings.AUTH_USER_MODEL
+            ),
         ),
         migrations.AddField(
-            model_name='historicalspecialday',
-            name='history_user',
-            field=models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL),
+            model_name="historicalspecialday",
+            name="history_user",
+            field=models.ForeignKey(
+                null=True, on_delete=django.db.models.deletion.SET_NULL, related_name="+", to=settings.AUTH_USER_MODEL
+            ),
         ),
         migrations.AddField(
-            model_name='historicalwarningpoint',
-            name='commitment',
-            field=models.ForeignKey(blank=True, db_constraint=False, null=True, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', to='agreements.commitment', verbose_name='commitment'),
+            model_name="historicalwarningpoint",
+            name="commitment",
+            field=models.ForeignKey(
+                blank=True,
+                db_constraint=False,
+                null=True,
+                on_delete=django.db.models.deletion.DO_NOTHING,
+                related_name="+",
+                to="agreements.commitment",
+                verbose_name="commitment",
+            ),
         ),
         migrations.AddField(
-            model_name='historicalwarningpoint',
-            name='history_user',
-            field=models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL),
+            model_name="historicalwarningpoint",
+            name="history_user",
+            field=models.ForeignKey(
+                null=True, on_delete=django.db.models.deletion.SET_NULL, related_name="+", to=settings.AUTH_USER_MODEL
+            ),
         ),
         migrations.AddField(
-            model_name='historicalservicecoverage',
-            name='service',
-            field=models.ForeignKey(blank=True, db_constraint=False, null=True, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', to='agreements.service', verbose_name='service'),
+            model_name="historicalservicecoverage",
+            name="service",
+            field=models.ForeignKey(
+                blank=True,
+                db_constraint=False,
+                null=True,
+                on_delete=django.db.models.deletion.DO_NOTHING,
+                related_name="+",
+                to="agreements.service",
+                verbose_name="service",
+            ),
         ),
         migrations.AddField(
-            model_name='serviceagreement',
-            name='client',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='agreements', to='agreements.client', verbose_name='client'),
+            model_name="serviceagreement",
+            name="client",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="agreements",
+                to="agreements.client",
+                verbose_name="client",
+            ),
         ),
         migrations.AddField(
-            model_name='serviceagreement',
-            name='owner',
-            field=models.ForeignKey(blank=True, help_text='The colleague who answers for this agreement.', null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL, verbose_name='owner'),
+            model_name="serviceagreement",
+            name="owner",
+            field=models.ForeignKey(
+                blank=True,
+                help_text="The colleague who answers for this agreement.",
+                null=True,
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="+",
+                to=settings.AUTH_USER_MODEL,
+                verbose_name="owner",
+            ),
         ),
         migrations.AddField(
-            model_name='serviceagreement',
-            name='supersedes',
-            field=models.OneToOneField(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='superseded_by', to='agreements.serviceagreement', verbose_name='supersedes'),
+            model_name="serviceagreement",
+            name="supersedes",
+            field=models.OneToOneField(
+                blank=True,
+                null=True,
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="superseded_by",
+                to="agreements.serviceagreement",
+                verbose_name="supersedes",
+            ),
         ),
         migrations.AddField(
-            model_name='historicalservicecoverage',
-            name='agreement',
-            field=models.ForeignKey(blank=True, db_constraint=False, null=True, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', to='agreements.serviceagreement', verbose_name='agreement'),
+            model_name="historicalservicecoverage",
+            name="agreement",
+            field=models.ForeignKey(
+                blank=True,
+                db_constraint=False,
+                null=True,
+                on_delete=django.db.models.deletion.DO_NOTHING,
+                related_name="+",
+                to="agreements.serviceagreement",
+                verbose_name="agreement",
+            ),
         ),
         migrations.AddField(
-            model_name='historicalserviceagreement',
-            name='supersedes',
-            field=models.ForeignKey(blank=True, db_constraint=False, null=True, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', to='agreements.serviceagreement', verbose_name='supersedes'),
+            model_name="historicalserviceagreement",
+            name="supersedes",
+            field=models.ForeignKey(
+                blank=True,
+                db_constraint=False,
+                null=True,
+                on_delete=django.db.models.deletion.DO_NOTHING,
+                related_name="+",
+                to="agreements.serviceagreement",
+                verbose_name="supersedes",
+            ),
         ),
         migrations.AddField(
-            model_name='historicalcommitment',
-            name='agreement',
-            field=models.ForeignKey(blank=True, db_constraint=False, null=True, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', to='agreements.serviceagreement', verbose_name='service agreement'),
+            model_name="historicalcommitment",
+            name="agreement",
+            field=models.ForeignKey(
+                blank=True,
+                db_constraint=False,
+                null=True,
+                on_delete=django.db.models.deletion.DO_NOTHING,
+                related_name="+",
+                to="agreements.serviceagreement",
+                verbose_name="service agreement",
+            ),
         ),
         migrations.AddField(
-            model_name='commitment',
-            name='agreement',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='commitments', to='agreements.serviceagreement', verbose_name='service agreement'),
+            model_name="commitment",
+            name="agreement",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.CASCADE,
+                related_name="commitments",
+                to="agreements.serviceagreement",
+                verbose_name="service agreement",
+            ),
         ),
         migrations.AddField(
-            model_name='serviceagreement',
-            name='calendar',
-            field=models.ForeignKey(help_text='Business hours and business days are counted by it.', on_delete=django.db.models.deletion.PROTECT, to='agreements.servicecalendar', verbose_name='service calendar'),
+            model_name="serviceagreement",
+            name="calendar",
+            field=models.ForeignKey(
+                help_text="Business hours and business days are counted by it.",
+                on_delete=django.db.models.deletion.PROTECT,
+                to="agreements.servicecalendar",
+                verbose_name="service calendar",
+            ),
         ),
         migrations.AddField(
-            model_name='openinghours',
-            name='calendar',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='hours', to='agreements.servicecalendar', verbose_name='service calendar'),
+            model_name="openinghours",
+            name="calendar",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.CASCADE,
+                related_name="hours",
+                to="agreements.servicecalendar",
+                verbose_name="service calendar",
+            ),
         ),
         migrations.AddField(
-            model_name='historicalspecialday',
-            name='calendar',
-            field=models.ForeignKey(blank=True, db_constraint=False, null=True, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', to='agreements.servicecalendar', verbose_name='service calendar'),
+            model_name="historicalspecialday",
+            name="calendar",
+            field=models.ForeignKey(
+                blank=True,
+                db_constraint=False,
+                null=True,
+                on_delete=django.db.models.deletion.DO_NOTHING,
+                related_name="+",
+                to="agreements.servicecalendar",
+                verbose_name="service calendar",
+            ),
         ),
         migrations.AddField(
-            model_name='historicalserviceagreement',
-            name='calendar',
-            field=models.ForeignKey(blank=True, db_constraint=False, help_text='Business hours and business days are counted by it.', null=True, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', to='agreements.servicecalendar', verbose_name='service calendar'),
+            model_name="historicalserviceagreement",
+            name="calendar",
+            field=models.ForeignKey(
+                blank=True,
+                db_constraint=False,
+                help_text="Business hours and business days are counted by it.",
+                null=True,
+                on_delete=django.db.models.deletion.DO_NOTHING,
+                related_name="+",
+                to="agreements.servicecalendar",
+                verbose_name="service calendar",
+            ),
         ),
         migrations.AddField(
-            model_name='historicalopeninghours',
-            name='calendar',
-            field=models.ForeignKey(blank=True, db_constraint=False, null=True, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', to='agreements.servicecalendar', verbose_name='service calendar'),
+            model_name="historicalopeninghours",
+            name="calendar",
+            field=models.ForeignKey(
+                blank=True,
+                db_constraint=False,
+                null=True,
+                on_delete=django.db.models.deletion.DO_NOTHING,
+                related_name="+",
+                to="agreements.servicecalendar",
+                verbose_name="service calendar",
+            ),
         ),
         migrations.AddField(
-            model_name='servicecoverage',
-            name='agreement',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='coverage', to='agreements.serviceagreement', verbose_name='agreement'),
+            model_name="servicecoverage",
+            name="agreement",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.CASCADE,
+                related_name="coverage",
+                to="agreements.serviceagreement",
+                verbose_name="agreement",
+            ),
         ),
         migrations.AddField(
-            model_name='servicecoverage',
-            name='service',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='coverage', to='agreements.service', verbose_name='service'),
+            model_name="servicecoverage",
+            name="service",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="coverage",
+                to="agreements.service",
+                verbose_name="service",
+            ),
         ),
         migrations.AddField(
-            model_name='serviceagreement',
-            name='services',
-            field=models.ManyToManyField(through='agreements.ServiceCoverage', to='agreements.service', verbose_name='services'),
+            model_name="serviceagreement",
+            name="services",
+            field=models.ManyToManyField(
+                through="agreements.ServiceCoverage", to="agreements.service", verbose_name="services"
+            ),
         ),
         migrations.AddField(
-            model_name='specialday',
-            name='calendar',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='special_days', to='agreements.servicecalendar', verbose_name='service calendar'),
+            model_name="specialday",
+            name="calendar",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.CASCADE,
+                related_name="special_days",
+                to="agreements.servicecalendar",
+                verbose_name="service calendar",
+            ),
         ),
         migrations.AddField(
-            model_name='warningpoint',
-            name='commitment',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='warning_points', to='agreements.commitment', verbose_name='commitment'),
+            model_name="warningpoint",
+            name="commitment",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.CASCADE,
+                related_name="warning_points",
+                to="agreements.commitment",
+                verbose_name="commitment",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='contact',
-            constraint=models.UniqueConstraint(models.F('client'), django.db.models.functions.text.Lower('address'), name='contact_address_once_per_client', violation_error_message='This client already has a contact with that address.'),
+            model_name="contact",
+            constraint=models.UniqueConstraint(
+                models.F("client"),
+                django.db.models.functions.text.Lower("address"),
+                name="contact_address_once_per_client",
+                violation_error_message="This client already has a contact with that address.",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='contact',
-            constraint=models.CheckConstraint(condition=models.Q(('address', ''), _negated=True), name='contact_has_an_address', violation_error_message='A contact needs a mail address. Enter one that they read day and night.'),
+            model_name="contact",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("address", ""), _negated=True),
+                name="contact_has_an_address",
+                violation_error_message="A contact needs a mail address. Enter one that they read day and night.",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='commitment',
-            constraint=models.UniqueConstraint(fields=('agreement', 'severity', 'obligation', 'label'), name='commitment_once', violation_error_message='This agreement already owes that for that severity. Give each a label to tell them apart.'),
+            model_name="commitment",
+            constraint=models.UniqueConstraint(
+                fields=("agreement", "severity", "obligation", "label"),
+                name="commitment_once",
+                violation_error_message="This agreement already owes that for that severity. Give each a label to tell them apart.",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='commitment',
-            constraint=models.CheckConstraint(condition=models.Q(('amount__isnull', True), ('amount__gt', 0), _connector='OR'), name='commitment_allowance_positive'),
+            model_name="commitment",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("amount__isnull", True), ("amount__gt", 0), _connector="OR"),
+                name="commitment_allowance_positive",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='commitment',
-            constraint=models.CheckConstraint(condition=models.Q(('is_recurring', False), models.Q(('amount__isnull', False), ('obligation', 'update')), _connector='OR'), name='commitment_only_updates_recur', violation_error_message='Only updates can repeat, and they need an allowance to repeat after.'),
+            model_name="commitment",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("is_recurring", False),
+                    models.Q(("amount__isnull", False), ("obligation", "update")),
+                    _connector="OR",
+                ),
+                name="commitment_only_updates_recur",
+                violation_error_message="Only updates can repeat, and they need an allowance to repeat after.",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='commitment',
-            constraint=models.CheckConstraint(condition=models.Q(('sends_holding_notice', False), models.Q(('amount__isnull', False), ('obligation', 'notify')), _connector='OR'), name='commitment_only_notify_holds', violation_error_message='Only “Notify the client” with an allowance can send a holding notice by itself.'),
+            model_name="commitment",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("sends_holding_notice", False),
+                    models.Q(("amount__isnull", False), ("obligation", "notify")),
+                    _connector="OR",
+                ),
+                name="commitment_only_notify_holds",
+                violation_error_message="Only “Notify the client” with an allowance can send a holding notice by itself.",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='commitment',
-            constraint=models.CheckConstraint(condition=models.Q(('holding_percent__gte', 1), ('holding_percent__lte', 99)), name='commitment_holding_percent'),
+            model_name="commitment",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("holding_percent__gte", 1), ("holding_percent__lte", 99)),
+                name="commitment_holding_percent",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='openinghours',
-            constraint=models.CheckConstraint(condition=models.Q(('weekday__lte', 6)), name='opening_hours_weekday'),
+            model_name="openinghours",
+            constraint=models.CheckConstraint(condition=models.Q(("weekday__lte", 6)), name="opening_hours_weekday"),
         ),
         migrations.AddConstraint(
-            model_name='openinghours',
-            constraint=models.UniqueConstraint(fields=('calendar', 'weekday', 'opens'), name='opening_hours_once'),
+            model_name="openinghours",
+            constraint=models.UniqueConstraint(fields=("calendar", "weekday", "opens"), name="opening_hours_once"),
         ),
         migrations.AddConstraint(
-            model_name='servicecoverage',
-            constraint=models.UniqueConstraint(fields=('agreement', 'service'), name='service_covered_once'),
+            model_name="servicecoverage",
+            constraint=models.UniqueConstraint(fields=("agreement", "service"), name="service_covered_once"),
         ),
         migrations.AddIndex(
-            model_name='serviceagreement',
-            index=models.Index(fields=['effective_at', 'ends_at'], name='agreement_in_force'),
+            model_name="serviceagreement",
+            index=models.Index(fields=["effective_at", "ends_at"], name="agreement_in_force"),
         ),
         migrations.AddConstraint(
-            model_name='serviceagreement',
-            constraint=models.UniqueConstraint(fields=('reference', 'version'), name='agreement_version_once'),
+            model_name="serviceagreement",
+            constraint=models.UniqueConstraint(fields=("reference", "version"), name="agreement_version_once"),
         ),
         migrations.AddConstraint(
-            model_name='serviceagreement',
-            constraint=models.CheckConstraint(condition=models.Q(('ends_at__isnull', True), ('ends_at__gt', models.F('effective_at')), _connector='OR'), name='agreement_ends_after_it_begins', violation_error_message='“In force until” must be later than “in force from”.'),
+            model_name="serviceagreement",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("ends_at__isnull", True), ("ends_at__gt", models.F("effective_at")), _connector="OR"
+                ),
+                name="agreement_ends_after_it_begins",
+                violation_error_message="“In force until” must be later than “in force from”.",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='specialday',
-            constraint=models.UniqueConstraint(fields=('calendar', 'on', 'opens'), name='special_day_once'),
+            model_name="specialday",
+            constraint=models.UniqueConstraint(fields=("calendar", "on", "opens"), name="special_day_once"),
         ),
         migrations.AddConstraint(
-            model_name='specialday',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('closes__isnull', True), ('opens__isnull', True)), models.Q(('closes__isnull', False), ('opens__isnull', False)), _connector='OR'), name='special_day_both_times_or_none', violation_error_message='Give both times, or leave both empty for a day that is closed.'),
+            model_name="specialday",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("closes__isnull", True), ("opens__isnull", True)),
+                    models.Q(("closes__isnull", False), ("opens__isnull", False)),
+                    _connector="OR",
+                ),
+                name="special_day_both_times_or_none",
+                violation_error_message="Give both times, or leave both empty for a day that is closed.",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='warningpoint',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('minutes_before__isnull', True), ('percent__isnull', False)), models.Q(('minutes_before__isnull', False), ('percent__isnull', True)), _connector='OR'), name='warning_point_one_measure', violation_error_message='Give either a share of the allowance or minutes before its end, not both.'),
+            model_name="warningpoint",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("minutes_before__isnull", True), ("percent__isnull", False)),
+                    models.Q(("minutes_before__isnull", False), ("percent__isnull", True)),
+                    _connector="OR",
+                ),
+                name="warning_point_one_measure",
+                violation_error_message="Give either a share of the allowance or minutes before its end, not both.",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='warningpoint',
-            constraint=models.CheckConstraint(condition=models.Q(('percent__isnull', True), models.Q(('percent__gte', 1), ('percent__lte', 99)), _connector='OR'), name='warning_point_percent'),
+            model_name="warningpoint",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("percent__isnull", True), models.Q(("percent__gte", 1), ("percent__lte", 99)), _connector="OR"
+                ),
+                name="warning_point_percent",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='warningpoint',
-            constraint=models.CheckConstraint(condition=models.Q(('minutes_before__isnull', True), ('minutes_before__gte', 1), _connector='OR'), name='warning_point_minutes'),
+            model_name="warningpoint",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("minutes_before__isnull", True), ("minutes_before__gte", 1), _connector="OR"),
+                name="warning_point_minutes",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='warningpoint',
-            constraint=models.CheckConstraint(condition=models.Q(('has_contacts', True), ('has_responders', True), ('has_owner', True), ('has_managers', True), _connector='OR'), name='warning_point_has_an_audience', violation_error_message='Choose at least one audience for the warning.'),
+            model_name="warningpoint",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("has_contacts", True),
+                    ("has_responders", True),
+                    ("has_owner", True),
+                    ("has_managers", True),
+                    _connector="OR",
+                ),
+                name="warning_point_has_an_audience",
+                violation_error_message="Choose at least one audience for the warning.",
+            ),
         ),
     ]

@@ -9,105 +9,286 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('incidents', '0001_initial'),
+        ("incidents", "0001_initial"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='HistoricalPostIncidentReview',
+            name="HistoricalPostIncidentReview",
             fields=[
-                ('id', models.BigIntegerField(auto_created=True, blank=True, db_index=True, verbose_name='ID')),
-                ('request_id', models.UUIDField(db_index=True, default=config.history.current_request_id)),
-                ('actor_name', models.CharField(default=config.history.current_actor_name, max_length=200)),
-                ('caller', models.CharField(choices=[('admin', 'Admin page'), ('worker', 'Worker'), ('command', 'Command or shell')], default=config.history.current_caller, max_length=10)),
-                ('opened_at', models.DateTimeField(editable=False, verbose_name='opened at')),
-                ('summary', config.fields.ProseField(blank=True, help_text='In plain words, as seen by the people involved.', max_length=20000, verbose_name='what happened')),
-                ('root_cause', config.fields.ProseField(blank=True, help_text='What made it possible, not who was at the keyboard.', max_length=20000, verbose_name='root cause')),
-                ('what_will_change', config.fields.ProseField(blank=True, max_length=20000, verbose_name='what will change')),
-                ('completed_at', models.DateTimeField(blank=True, editable=False, null=True, verbose_name='completed at')),
-                ('history_id', models.BigAutoField(editable=False, primary_key=True, serialize=False)),
-                ('history_date', models.DateTimeField(db_index=True)),
-                ('history_change_reason', models.TextField(null=True)),
-                ('history_type', models.CharField(choices=[('+', 'Created'), ('~', 'Changed'), ('-', 'Deleted')], max_length=1)),
-                ('facilitator', models.ForeignKey(blank=True, db_constraint=False, null=True, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', to=settings.AUTH_USER_MODEL, verbose_name='facilitator')),
-                ('history_user', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('incident', models.ForeignKey(blank=True, db_constraint=False, null=True, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', to='incidents.incident', verbose_name='incident')),
+                ("id", models.BigIntegerField(auto_created=True, blank=True, db_index=True, verbose_name="ID")),
+                ("request_id", models.UUIDField(db_index=True, default=config.history.current_request_id)),
+                ("actor_name", models.CharField(default=config.history.current_actor_name, max_length=200)),
+                (
+                    "caller",
+                    models.CharField(
+                        choices=[("admin", "Admin page"), ("worker", "Worker"), ("command", "Command or shell")],
+                        default=config.history.current_caller,
+                        max_length=10,
+                    ),
+                ),
+                ("opened_at", models.DateTimeField(editable=False, verbose_name="opened at")),
+                (
+                    "summary",
+                    config.fields.ProseField(
+                        blank=True,
+                        help_text="In plain words, as seen by the people involved.",
+                        max_length=20000,
+                        verbose_name="what happened",
+                    ),
+                ),
+                (
+                    "root_cause",
+                    config.fields.ProseField(
+                        blank=True,
+                        help_text="What made it possible, not who was at the keyboard.",
+                        max_length=20000,
+                        verbose_name="root cause",
+                    ),
+                ),
+                (
+                    "what_will_change",
+                    config.fields.ProseField(blank=True, max_length=20000, verbose_name="what will change"),
+                ),
+                (
+                    "completed_at",
+                    models.DateTimeField(blank=True, editable=False, null=True, verbose_name="completed at"),
+                ),
+                ("history_id", models.BigAutoField(editable=False, primary_key=True, serialize=False)),
+                ("history_date", models.DateTimeField(db_index=True)),
+                ("history_change_reason", models.TextField(null=True)),
+                (
+                    "history_type",
+                    models.CharField(choices=[("+", "Created"), ("~", "Changed"), ("-", "Deleted")], max_length=1),
+                ),
+                (
+                    "facilitator",
+                    models.ForeignKey(
+                        blank=True,
+                        db_constraint=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.DO_NOTHING,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                        verbose_name="facilitator",
+                    ),
+                ),
+                (
+                    "history_user",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "incident",
+                    models.ForeignKey(
+                        blank=True,
+                        db_constraint=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.DO_NOTHING,
+                        related_name="+",
+                        to="incidents.incident",
+                        verbose_name="incident",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'historical post-incident review',
-                'verbose_name_plural': 'historical post-incident reviews',
-                'ordering': ('-history_date', '-history_id'),
-                'get_latest_by': ('history_date', 'history_id'),
+                "verbose_name": "historical post-incident review",
+                "verbose_name_plural": "historical post-incident reviews",
+                "ordering": ("-history_date", "-history_id"),
+                "get_latest_by": ("history_date", "history_id"),
             },
             bases=(simple_history.models.HistoricalChanges, models.Model),
         ),
         migrations.CreateModel(
-            name='PostIncidentReview',
+            name="PostIncidentReview",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('opened_at', models.DateTimeField(editable=False, verbose_name='opened at')),
-                ('summary', config.fields.ProseField(blank=True, help_text='In plain words, as seen by the people involved.', max_length=20000, verbose_name='what happened')),
-                ('root_cause', config.fields.ProseField(blank=True, help_text='What made it possible, not who was at the keyboard.', max_length=20000, verbose_name='root cause')),
-                ('what_will_change', config.fields.ProseField(blank=True, max_length=20000, verbose_name='what will change')),
-                ('completed_at', models.DateTimeField(blank=True, editable=False, null=True, verbose_name='completed at')),
-                ('facilitator', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL, verbose_name='facilitator')),
-                ('incident', models.OneToOneField(on_delete=django.db.models.deletion.PROTECT, related_name='review', to='incidents.incident', verbose_name='incident')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("opened_at", models.DateTimeField(editable=False, verbose_name="opened at")),
+                (
+                    "summary",
+                    config.fields.ProseField(
+                        blank=True,
+                        help_text="In plain words, as seen by the people involved.",
+                        max_length=20000,
+                        verbose_name="what happened",
+                    ),
+                ),
+                (
+                    "root_cause",
+                    config.fields.ProseField(
+                        blank=True,
+                        help_text="What made it possible, not who was at the keyboard.",
+                        max_length=20000,
+                        verbose_name="root cause",
+                    ),
+                ),
+                (
+                    "what_will_change",
+                    config.fields.ProseField(blank=True, max_length=20000, verbose_name="what will change"),
+                ),
+                (
+                    "completed_at",
+                    models.DateTimeField(blank=True, editable=False, null=True, verbose_name="completed at"),
+                ),
+                (
+                    "facilitator",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                        verbose_name="facilitator",
+                    ),
+                ),
+                (
+                    "incident",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="review",
+                        to="incidents.incident",
+                        verbose_name="incident",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'post-incident review',
-                'verbose_name_plural': 'post-incident reviews',
-                'ordering': ('-opened_at', '-pk'),
+                "verbose_name": "post-incident review",
+                "verbose_name_plural": "post-incident reviews",
+                "ordering": ("-opened_at", "-pk"),
             },
         ),
         migrations.CreateModel(
-            name='HistoricalCorrectiveAction',
+            name="HistoricalCorrectiveAction",
             fields=[
-                ('id', models.BigIntegerField(auto_created=True, blank=True, db_index=True, verbose_name='ID')),
-                ('request_id', models.UUIDField(db_index=True, default=config.history.current_request_id)),
-                ('actor_name', models.CharField(default=config.history.current_actor_name, max_length=200)),
-                ('caller', models.CharField(choices=[('admin', 'Admin page'), ('worker', 'Worker'), ('command', 'Command or shell')], default=config.history.current_caller, max_length=10)),
-                ('what', config.fields.LineField(max_length=300, verbose_name='what will be done')),
-                ('due_on', models.DateField(verbose_name='due on')),
-                ('done_on', models.DateField(blank=True, null=True, verbose_name='done on')),
-                ('evidence', config.fields.ProseField(blank=True, help_text='What shows that it is done: a link, a change, a test.', max_length=2000, verbose_name='evidence')),
-                ('history_id', models.BigAutoField(editable=False, primary_key=True, serialize=False)),
-                ('history_date', models.DateTimeField(db_index=True)),
-                ('history_change_reason', models.TextField(null=True)),
-                ('history_type', models.CharField(choices=[('+', 'Created'), ('~', 'Changed'), ('-', 'Deleted')], max_length=1)),
-                ('history_user', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('owner', models.ForeignKey(blank=True, db_constraint=False, null=True, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', to=settings.AUTH_USER_MODEL, verbose_name='owner')),
-                ('review', models.ForeignKey(blank=True, db_constraint=False, null=True, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', to='reviews.postincidentreview', verbose_name='review')),
+                ("id", models.BigIntegerField(auto_created=True, blank=True, db_index=True, verbose_name="ID")),
+                ("request_id", models.UUIDField(db_index=True, default=config.history.current_request_id)),
+                ("actor_name", models.CharField(default=config.history.current_actor_name, max_length=200)),
+                (
+                    "caller",
+                    models.CharField(
+                        choices=[("admin", "Admin page"), ("worker", "Worker"), ("command", "Command or shell")],
+                        default=config.history.current_caller,
+                        max_length=10,
+                    ),
+                ),
+                ("what", config.fields.LineField(max_length=300, verbose_name="what will be done")),
+                ("due_on", models.DateField(verbose_name="due on")),
+                ("done_on", models.DateField(blank=True, null=True, verbose_name="done on")),
+                (
+                    "evidence",
+                    config.fields.ProseField(
+                        blank=True,
+                        help_text="What shows that it is done: a link, a change, a test.",
+                        max_length=2000,
+                        verbose_name="evidence",
+                    ),
+                ),
+                ("history_id", models.BigAutoField(editable=False, primary_key=True, serialize=False)),
+                ("history_date", models.DateTimeField(db_index=True)),
+                ("history_change_reason", models.TextField(null=True)),
+                (
+                    "history_type",
+                    models.CharField(choices=[("+", "Created"), ("~", "Changed"), ("-", "Deleted")], max_length=1),
+                ),
+                (
+                    "history_user",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "owner",
+                    models.ForeignKey(
+                        blank=True,
+                        db_constraint=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.DO_NOTHING,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                        verbose_name="owner",
+                    ),
+                ),
+                (
+                    "review",
+                    models.ForeignKey(
+                        blank=True,
+                        db_constraint=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.DO_NOTHING,
+                        related_name="+",
+                        to="reviews.postincidentreview",
+                        verbose_name="review",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'historical corrective action',
-                'verbose_name_plural': 'historical corrective actions',
-                'ordering': ('-history_date', '-history_id'),
-                'get_latest_by': ('history_date', 'history_id'),
+                "verbose_name": "historical corrective action",
+                "verbose_name_plural": "historical corrective actions",
+                "ordering": ("-history_date", "-history_id"),
+                "get_latest_by": ("history_date", "history_id"),
             },
             bases=(simple_history.models.HistoricalChanges, models.Model),
         ),
         migrations.CreateModel(
-            name='CorrectiveAction',
+            name="CorrectiveAction",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('what', config.fields.LineField(max_length=300, verbose_name='what will be done')),
-                ('due_on', models.DateField(verbose_name='due on')),
-                ('done_on', models.DateField(blank=True, null=True, verbose_name='done on')),
-                ('evidence', config.fields.ProseField(blank=True, help_text='What shows that it is done: a link, a change, a test.', max_length=2000, verbose_name='evidence')),
-                ('owner', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL, verbose_name='owner')),
-                ('review', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='actions', to='reviews.postincidentreview', verbose_name='review')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("what", config.fields.LineField(max_length=300, verbose_name="what will be done")),
+                ("due_on", models.DateField(verbose_name="due on")),
+                ("done_on", models.DateField(blank=True, null=True, verbose_name="done on")),
+                (
+                    "evidence",
+                    config.fields.ProseField(
+                        blank=True,
+                        help_text="What shows that it is done: a link, a change, a test.",
+                        max_length=2000,
+                        verbose_name="evidence",
+                    ),
+                ),
+                (
+                    "owner",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                        verbose_name="owner",
+                    ),
+                ),
+                (
+                    "review",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="actions",
+                        to="reviews.postincidentreview",
+                        verbose_name="review",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'corrective action',
-                'verbose_name_plural': 'corrective actions',
-                'ordering': ('due_on', 'pk'),
-                'indexes': [models.Index(condition=models.Q(('done_on__isnull', True)), fields=['due_on'], name='action_open')],
-                'constraints': [models.CheckConstraint(condition=models.Q(('done_on__isnull', True), models.Q(('evidence', ''), _negated=True), _connector='OR'), name='action_done_has_evidence', violation_error_message='Say what shows that it is done before you enter the day it was done.')],
+                "verbose_name": "corrective action",
+                "verbose_name_plural": "corrective actions",
+                "ordering": ("due_on", "pk"),
+                "indexes": [
+                    models.Index(condition=models.Q(("done_on__isnull", True)), fields=["due_on"], name="action_open")
+                ],
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            ("done_on__isnull", True), models.Q(("evidence", ""), _negated=True), _connector="OR"
+                        ),
+                        name="action_done_has_evidence",
+                        violation_error_message="Say what shows that it is done before you enter the day it was done.",
+                    )
+                ],
             },
         ),
     ]
