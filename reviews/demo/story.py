@@ -1,0 +1,450 @@
+"""What happens in the demo: ten real public outages, moved so that they are in progress now, at every stage.
+
+The past is not written, it is played: the verbs and the sweep run in the order of time, each with the instant at which
+it happens, and the mails of the past go over SMTP to the demo's inbox. What the board, the trail and the inbox show is
+therefore what they would show had the demo run all that time.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import functools
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from django.db import transaction
+from django.db.models import Max, Min
+
+from agreements.models import Client, Obligation, Service, Severity
+from config.history import AuditedModel, acting
+from config.models import User
+from incidents import lifecycle, notices, outbox
+from incidents.models import Deadline, Incident
+from incidents.models.incident import ResponderRole
+from reviews import lifecycle as review_lifecycle
+from reviews.demo import world
+from reviews.models import CorrectiveAction, PostIncidentReview
+
+Say = Callable[[str], object]
+#: How long after `now` the first client is warned: time enough for the processes to be up.
+FIRST_WARNING_AFTER = dt.timedelta(seconds=25)
+
+
+def minutes(count: float) -> dt.timedelta:
+    return dt.timedelta(minutes=count)
+
+
+@dataclass(frozen=True)
+class Outage:
+    """One public outage as it is on record; its steps count from detection."""
+
+    title: str
+    operator: str
+    category: str
+    severity: str
+    detected_at: dt.datetime
+    mitigated_after: dt.timedelta | None
+    resolved_after: dt.timedelta | None
+
+    @property
+    def source(self) -> str:
+        return f"Modelled on the public outage at {self.operator} of {self.detected_at:%d %B %Y}."
+
+
+@functools.cache
+def outages() -> dict[str, Outage]:
+    """The outages of outages.json by key."""
+    rows = json.loads((Path(__file__).parent / "outages.json").read_text(encoding="utf-8"))
+    return {row["key"]: _outage(row) for row in rows}
+
+
+def _outage(row: dict[str, str]) -> Outage:
+    detected_at = dt.datetime.fromisoformat(row["detected_at"])
+
+    def after(step: str) -> dt.timedelta | None:
+        return dt.datetime.fromisoformat(row[step]) - detected_at if step in row else None
+
+    return Outage(
+        title=row["title"],
+        operator=row["operator"],
+        category=row["category"].replace(" ", "_"),
+        severity=row["severity"],
+        detected_at=detected_at,
+        mitigated_after=after("mitigated_at"),
+        resolved_after=after("resolved_at"),
+    )
+
+
+# ── the player ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass
+class Case:
+    """One incident of the story. `then` says what happens so many minutes after its detection."""
+
+    story: Story
+    detected_at: dt.datetime
+    incident: Incident | None = None
+
+    def then(self, after: float | dt.timedelta, act: Callable[..., object], **arguments: Any) -> None:
+        at = self.detected_at + (after if isinstance(after, dt.timedelta) else minutes(after))
+        self.story.add(at, lambda: act(self.incident, now=at, **arguments))
+
+
+@dataclass
+class Story:
+    """Steps, each at its instant; `play` does them in the order of time with the sweep running in between."""
+
+    now: dt.datetime
+    steps: list[tuple[dt.datetime, Callable[[], object]]] = field(default_factory=list)
+
+    def add(self, at: dt.datetime, step: Callable[[], object]) -> None:
+        if at > self.now:
+            raise ValueError("The story is about the past; what comes is for the product to do.")
+        self.steps.append((at, step))
+
+    def incident(
+        self,
+        key: str,
+        *services: str,
+        detected_at: dt.datetime,
+        declared_after: float,
+        by: User,
+        client_summary: str,
+        severity: str = "",
+    ) -> Case:
+        """The outage of that key, declared so many minutes after its detection."""
+        outage = outages()[key]
+        case = Case(self, detected_at)
+        at = detected_at + minutes(declared_after)
+
+        def declare() -> None:
+            case.incident = lifecycle.declare(
+                by=by,
+                now=at,
+                title=outage.title,
+                severity=severity or outage.severity,
+                category=outage.category,
+                services=list(Service.objects.filter(name__in=services)),
+                detected_at=detected_at,
+                client_summary=client_summary,
+                description=outage.source,
+            )
+
+        self.add(at, declare)
+        return case
+
+    def play(self) -> None:
+        with _trail_dated() as date_trail:
+            for at, step in sorted(self.steps, key=lambda step: step[0]):
+                self._live_until(at, date_trail)
+                date_trail(at)
+                step()
+                outbox.deliver(at)
+            self._live_until(self.now, date_trail)
+
+    def _live_until(self, at: dt.datetime, date_trail: Callable[[dt.datetime], None]) -> None:
+        """Do what the worker does every second, at those seconds at which there is something to do."""
+        while (due_at := self._next_moment()) is not None and due_at <= at:
+            date_trail(due_at)
+            notices.raise_due(due_at)
+            outbox.deliver(due_at)
+
+    def _next_moment(self) -> dt.datetime | None:
+        return Deadline.objects.aggregate(first=Min("next_action_at"))["first"]  # type: ignore[no-any-return]
+
+
+@contextlib.contextmanager
+def _trail_dated() -> Iterator[Callable[[dt.datetime], None]]:
+    """Lets history rows bear the instant of the step that wrote them; the library reads this attribute of a model."""
+
+    def date_trail(at: dt.datetime) -> None:
+        AuditedModel._history_date = at  # type: ignore[attr-defined]
+
+    try:
+        yield date_trail
+    finally:
+        if hasattr(AuditedModel, "_history_date"):
+            del AuditedModel._history_date
+
+
+# ── the story ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def must_be_told() -> bool:
+    """Only a database without any incident gets the story; in any other something would be told twice."""
+    return not Incident.objects.exists()
+
+
+@transaction.atomic
+def load(now: dt.datetime) -> None:
+    """Play the story up to `now`, all or nothing, unless there are incidents. Sends mail to settings.MAIL_RELAY."""
+    if not must_be_told():
+        return
+    story, cast = Story(now), world.people()
+    for tell in (_closed_ones, _under_review, _long_ones, _urgent_ones):
+        tell(story, cast["olga"], cast["max"])
+    story.play()
+
+
+def newest_incident_at() -> dt.datetime | None:
+    return Incident.objects.aggregate(newest=Max("declared_at"))["newest"]  # type: ignore[no-any-return]
+
+
+def next_client_warning(now: dt.datetime) -> dt.datetime | None:
+    """The first instant from `now` on at which a client's contacts hear of a deadline if nobody acts."""
+    coming = (
+        moment.at
+        for deadline in Deadline.objects.open().filter(next_action_at__isnull=False)
+        for moment in deadline.planned_moments()
+        if moment.at >= now and "contacts" in moment.audience
+    )
+    return min(coming, default=None)
+
+
+def _closed_ones(story: Story, olga: User, max_: User) -> None:
+    fabrikam = _client("Fabrikam")
+    backbone = story.incident(
+        "backbone",
+        "DNS",
+        detected_at=story.now - dt.timedelta(days=30, hours=2),
+        declared_after=4,
+        by=olga,
+        client_summary="Names of your zones cannot be resolved. We are bringing the connections of our sites back.",
+    )
+    _answered(backbone, olga, after=6, told_after=20)
+    for count in range(1, 6):
+        backbone.then(55 * count, lifecycle.post_update, by=olga, message="Sites are being reconnected one by one.")
+    _mended(backbone, "backbone", olga)
+    backbone.then(
+        dt.timedelta(days=3),
+        lifecycle.record_told,
+        client=fabrikam,
+        obligation=Obligation.REPORT,
+        by=max_,
+        evidence="Report sent by registered mail, taken by J. Hale.",
+    )
+    backbone.then(dt.timedelta(days=4), lifecycle.close, by=max_)
+
+    rule = story.incident(
+        "firewall_rule",
+        "Content delivery",
+        detected_at=story.now - dt.timedelta(days=9, hours=5),
+        declared_after=3,
+        by=olga,
+        client_summary="Requests through the edge network are answered with error 502.",
+    )
+    _answered(rule, olga, after=5, told_after=15)
+    rule.then(50, lifecycle.post_update, by=olga, message="The rule set is withdrawn everywhere; errors have ended.")
+    _mended(rule, "firewall_rule", olga)
+    rule.then(
+        dt.timedelta(days=1),
+        _review,
+        by=max_,
+        summary="A new firewall rule went out to all servers in one step and used up their CPU.",
+        root_cause="The pattern needed far more steps than its length suggests, and nothing limited them.",
+        what_will_change="Rules go out in stages, and the engine that runs them bounds its own work.",
+        actions=(("Roll out firewall rules in stages", olga, 2), ("Run rules on a bounded engine", max_, 5)),
+    )
+    rule.then(
+        dt.timedelta(days=2),
+        lifecycle.record_told,
+        client=fabrikam,
+        obligation=Obligation.REPORT,
+        by=max_,
+        evidence="Report handed over in the service review meeting, minutes item 3.",
+    )
+    rule.then(dt.timedelta(days=3), _finish, by=olga, what="Roll out firewall rules in stages")
+    rule.then(dt.timedelta(days=4), _finish, by=max_, what="Run rules on a bounded engine")
+    rule.then(dt.timedelta(days=5), _complete_review, by=max_)
+    rule.then(dt.timedelta(days=5, minutes=2), lifecycle.close, by=max_)
+
+
+def _under_review(story: Story, olga: User, max_: User) -> None:
+    """Resolved two days ago; its review and actions are open, one action is overdue, and its report is still owed."""
+    fault = story.incident(
+        "latent_fault",
+        "Content delivery",
+        detected_at=story.now - dt.timedelta(days=2, hours=6),
+        declared_after=2,
+        by=olga,
+        client_summary="Most requests through the edge network fail. The trigger is known and being switched off.",
+    )
+    _answered(fault, olga, after=4, told_after=12)
+    for count in (1, 2, 3):
+        fault.then(50 * count, lifecycle.post_update, by=olga, message="Recovery goes on; the cache is filling again.")
+    _mended(fault, "latent_fault", olga)
+    fault.then(
+        dt.timedelta(hours=20),
+        _review,
+        by=max_,
+        summary="A valid change of one setting met a fault that had been shipped weeks before.",
+        root_cause="The release was tested with the settings that were in use, not with those that were allowed.",
+        what_will_change="",
+        actions=(
+            ("Tell the duty manager of every network-wide rollback", olga, 0),
+            ("Test releases with every allowed setting", olga, 6),
+            ("Keep a switch that turns the edge logic off per site", max_, 12),
+        ),
+    )
+
+
+def _long_ones(story: Story, olga: User, max_: User) -> None:
+    """In progress for hours: one mitigated, one overdue."""
+    contoso = _client("Contoso")
+    update = story.incident(
+        "content_update",
+        "Endpoint protection",
+        detected_at=story.now - dt.timedelta(hours=6, minutes=10),
+        declared_after=7,
+        by=olga,
+        client_summary="Windows hosts restart again and again after a content update. It has been withdrawn.",
+    )
+    update.then(11, lifecycle.acknowledge, by=olga)
+    update.then(25, lifecycle.assign, user=max_, role=ResponderRole.COMMUNICATIONS, by=olga)
+    update.then(
+        40, lifecycle.notify_client, by=olga, message="Please leave affected hosts switched off until we write."
+    )
+    update.then(78, lifecycle.mitigate, by=olga, reason="The update is withdrawn; no further host is affected.")
+    update.then(
+        140, lifecycle.post_update, by=max_, clients=[contoso], message="Steps to repair a host are in the portal."
+    )
+
+    deleted = story.incident(
+        "deleted_database",
+        "Managed database",
+        detected_at=story.now - dt.timedelta(hours=5),
+        declared_after=5,
+        by=olga,
+        client_summary="A database is unavailable. We are restoring it from the newest complete copy.",
+    )
+    _answered(deleted, olga, after=7, told_after=25)
+    deleted.then(30, lifecycle.assign, user=max_, role=ResponderRole.COMMUNICATIONS, by=olga)
+    for count in range(1, 6):
+        deleted.then(55 * count, lifecycle.post_update, by=max_, message=f"Restored so far: {15 * count} %.")
+    deleted.then(
+        52, lifecycle.note, by=olga, text="The newest complete copy is six hours old; later writes come from the logs."
+    )
+
+
+def _urgent_ones(story: Story, olga: User, max_: User) -> None:
+    """The ones to look at first: something is due within seconds or minutes."""
+    now, contoso = story.now, _client("Contoso")
+    # 80 % of Northwind's four hours are over 25 seconds after the start: its contacts are warned.
+    storage = story.incident(
+        "object_storage",
+        "Object storage",
+        detected_at=now - dt.timedelta(hours=3, minutes=12) + FIRST_WARNING_AFTER,
+        declared_after=4,
+        by=olga,
+        client_summary="Objects in one region can be neither read nor written. The index is being restarted.",
+    )
+    storage.then(6, lifecycle.acknowledge, by=olga)
+    storage.then(
+        20, lifecycle.record_told, client=contoso, by=olga, evidence="Called the duty desk; Ms Brandt took the message."
+    )
+    storage.then(45, lifecycle.note, by=olga, text="The index needs a full restart; its last one was years ago.")
+
+    apart = story.incident(
+        "databases_apart",
+        "Code hosting",
+        detected_at=now - dt.timedelta(hours=2, minutes=20),
+        declared_after=6,
+        by=olga,
+        severity=Severity.HIGH,
+        client_summary="Pages may show data that is some hours old, and webhooks are late.",
+    )
+    apart.then(9, lifecycle.acknowledge, by=olga)
+    apart.then(
+        55,
+        lifecycle.reclassify,
+        severity=Severity.CRITICAL,
+        by=max_,
+        reason="Writes of both sites must be merged by hand.",
+    )
+
+    race = story.incident(
+        "dns_race",
+        "DNS",
+        detected_at=now - dt.timedelta(minutes=100),
+        declared_after=3,
+        by=olga,
+        client_summary="The name of a regional endpoint has no address. Services that need it fail in turn.",
+    )
+    _answered(race, olga, after=5, told_after=20)
+    race.then(
+        50, lifecycle.post_update, by=olga, message="The record is back by hand; dependent services recover slowly."
+    )
+
+    # Fabrikam's holding notice goes out at 54 of 60 minutes, 90 seconds after the start, unless somebody writes.
+    policy = story.incident(
+        "blank_policy",
+        "API control plane",
+        detected_at=now - dt.timedelta(minutes=52, seconds=30),
+        declared_after=3,
+        by=olga,
+        client_summary="Calls that create or change resources fail in every region. What runs goes on running.",
+    )
+    policy.then(6, lifecycle.acknowledge, by=olga)
+
+    # Nobody has acknowledged this one: at half of Fabrikam's quarter of an hour both sides are reminded.
+    story.incident(
+        "feature_file",
+        "Content delivery",
+        detected_at=now - dt.timedelta(minutes=6, seconds=50),
+        declared_after=4.5,
+        by=olga,
+        client_summary="Requests that pass the bot protection are answered with error 500.",
+    )
+
+
+def _answered(case: Case, by: User, *, after: float, told_after: float) -> None:
+    case.then(after, lifecycle.acknowledge, by=by)
+    case.then(told_after, lifecycle.notify_client, by=by)
+
+
+def _mended(case: Case, key: str, by: User) -> None:
+    outage = outages()[key]
+    if outage.mitigated_after:
+        case.then(outage.mitigated_after, lifecycle.mitigate, by=by)
+    if outage.resolved_after:
+        case.then(outage.resolved_after, lifecycle.resolve, by=by)
+
+
+def _review(
+    incident: Incident,
+    *,
+    by: User,
+    now: dt.datetime,
+    summary: str,
+    root_cause: str,
+    what_will_change: str,
+    actions: tuple[tuple[str, User, int], ...],
+) -> None:
+    """Open the review and write it; each action has its owner and is due in so many days."""
+    review = review_lifecycle.open_review(incident, by=by, now=now)
+    with acting(by, reason="Written after the review meeting."):
+        review.summary, review.root_cause, review.what_will_change = summary, root_cause, what_will_change
+        review.save()
+        for what, owner, due_in in actions:
+            due_on = now.date() + dt.timedelta(days=due_in)
+            CorrectiveAction.objects.create(review=review, what=what, owner=owner, due_on=due_on)
+
+
+def _finish(incident: Incident, *, by: User, now: dt.datetime, what: str) -> None:
+    action = CorrectiveAction.objects.get(review__incident=incident, what=what)
+    with acting(by, reason="Done."):
+        action.done_on, action.evidence = now.date(), "Shown in the change record."
+        action.save()
+
+
+def _complete_review(incident: Incident, *, by: User, now: dt.datetime) -> None:
+    review_lifecycle.complete(PostIncidentReview.objects.get(incident=incident), by=by, now=now)
+
+
+def _client(name: str) -> Client:
+    return Client.objects.get(name=name)
