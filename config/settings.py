@@ -120,7 +120,7 @@ IANA_VERSION = zones.IANA_VERSION  # importing config.zones has already pinned t
 MAIL_RELAY = env.mail_relay("EMAIL_URL", "smtp://127.0.0.1:1025" if DEMO or DEBUG else None)
 NOTICE_FROM = env.text("NOTICE_FROM", "Due Notice <notices@due-notice.example>")
 NOTICE_REPLY_TO = env.text("NOTICE_REPLY_TO", NOTICE_FROM)
-# Seconds for which a worker may hold a notice: longer than any one mail can take (the transmission itself gets it anew).
+# Seconds for which a worker may hold a notice: longer than any one mail can take. The transmission gets it anew.
 NOTICE_LEASE = env.whole_number("NOTICE_LEASE", 90)
 SMTP_TIMEOUT = env.whole_number("SMTP_TIMEOUT", 15)  # seconds, for every phase of the conversation
 

@@ -23,7 +23,7 @@ from agreements.models import (
 from config import roles
 from config.models import User
 
-PASSWORD = "due-notice"  # noqa: S105
+PASSWORD = "due-notice"
 #: A Tuesday morning; tests say what time it is, nothing waits for it.
 NOON = dt.datetime(2026, 11, 24, 12, 0, tzinfo=dt.UTC)
 LONG_AGO = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import functools
+from typing import TYPE_CHECKING, TypedDict
 
 from django.db import models
 from django.db.models import Case, Q, Value, When
@@ -48,6 +49,13 @@ class Standing(models.TextChoices):
     ENDED = "ended", _("No longer owed")
 
 
+if TYPE_CHECKING:
+    from django_stubs_ext import WithAnnotations
+
+    class StandingNow(TypedDict):
+        standing_now: str
+
+
 class DeadlineQuerySet(models.QuerySet["Deadline"]):
     def open(self) -> DeadlineQuerySet:
         """Still owed: neither met nor ended."""
@@ -57,12 +65,12 @@ class DeadlineQuerySet(models.QuerySet["Deadline"]):
         """Those with a moment that has come, nearest contractual due time first."""
         return self.filter(next_action_at__lte=now).order_by("next_action_at", "pk")
 
-    def with_standing(self, now: dt.datetime) -> DeadlineQuerySet:
+    def with_standing(self, now: dt.datetime) -> models.QuerySet[WithAnnotations[Deadline, StandingNow]]:
         """Adds `standing_now`; says in SQL what Deadline.standing says in Python."""
         done = models.functions.Coalesce("met_at", "ended_at", Value(now, output_field=models.DateTimeField()))
-        return self.alias(done_at=done).annotate(
+        return self.annotate(  # type: ignore[return-value]  # the plugin names the same annotation anew
             standing_now=Case(
-                When(due_at__lt=models.F("done_at"), then=Value(Standing.MISSED)),
+                When(due_at__lt=done, then=Value(Standing.MISSED)),
                 When(met_at__isnull=False, then=Value(Standing.MET)),
                 When(ended_at__isnull=False, then=Value(Standing.ENDED)),
                 When(started_at__isnull=True, then=Value(Standing.WAITING)),

@@ -436,7 +436,7 @@ def test_standing_reads_the_same_in_sql_and_in_python(olga: User, northwind: Ser
     lifecycle.reclassify(declare(olga), "low", by=olga, now=at("10:30"), reason="Small.")
     declare(olga)
     for now in (at("10:30"), at("11:50"), at("12:00"), at("13:59"), at("14:00"), at("14:00:01"), at("23:00")):
-        in_sql = dict(Deadline.objects.with_standing(now).values_list("pk", "standing_now"))  # type: ignore[misc]
+        in_sql = dict(Deadline.objects.with_standing(now).values_list("pk", "standing_now"))
         assert in_sql == {deadline.pk: deadline.standing(now) for deadline in Deadline.objects.all()}, now
 
 
