@@ -2,31 +2,78 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Callable
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Literal, cast
 
 from django.contrib import admin
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
+from django.template.response import TemplateResponse
+from django.utils import timezone
+from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
+#: The apps in the order in which people need them; what is not named comes last.
+APP_ORDER = ("incidents", "reviews", "agreements", "config")
+
+
+@dataclass(frozen=True)
+class Tile:
+    """One number above the board, with the list that it counts. `tone` is for the eye; the words say it all."""
+
+    label: str | Promise
+    count: int
+    url: str
+    tone: Literal["calm", "warn", "bad"] = "calm"
+
+
 Board = Callable[[HttpRequest], dict[str, Any]]
+TileMaker = Callable[[HttpRequest, dt.datetime], Tile | None]
 
 
 class DueNoticeSite(admin.AdminSite):
-    """Its index shows what the floor of incidents registers as the board; this floor knows nothing of deadlines."""
+    """Its index shows what the floors above register as the board and its tiles; this floor knows no deadlines."""
 
     site_header = _("Due Notice")
     site_title = _("Due Notice")
     index_title = _("What is due next")
     index_template = "admin/board.html"
+    enable_nav_sidebar = True
 
-    _board: Board | None = None
+    def __init__(self, name: str = "admin") -> None:
+        super().__init__(name)
+        self._board: Board | None = None
+        self._tiles: list[TileMaker] = []
 
     def register_board(self, board: Board) -> Board:
         """Decorator: the function that gives the index its context."""
         self._board = board
         return board
 
-    def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+    def register_tile(self, make: TileMaker) -> TileMaker:
+        """Decorator: a function that counts something for the row of tiles, or gives None to whoever may not see it."""
+        self._tiles.append(make)
+        return make
+
+    def tiles(self, request: HttpRequest, now: dt.datetime) -> list[Tile]:
+        return [tile for make in self._tiles if (tile := make(request, now)) is not None]
+
+    def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
         board = self._board(request) if self._board else {}
         return super().index(request, extra_context={**board, **(extra_context or {})})
+
+    def each_context(self, request: HttpRequest) -> dict[str, Any]:
+        return {**super().each_context(request), "reader_zone": timezone.get_current_timezone_name()}
+
+    def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> list[Any]:
+        found: list[Any] = super().get_app_list(request, app_label)
+        return sorted(found, key=lambda app: _rank(app["app_label"]))
+
+
+def _rank(app_label: str) -> int:
+    return APP_ORDER.index(app_label) if app_label in APP_ORDER else len(APP_ORDER)
+
+
+#: The one site of the product. Django builds it on first use, so importing this module builds nothing.
+site = cast(DueNoticeSite, admin.site)

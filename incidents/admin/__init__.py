@@ -1,8 +1,5 @@
 """The admin of incidents, by page."""
 
-from django.contrib import admin
+from incidents.admin import board, deadline, incident, notice
 
-from config.admin import AuditedModelAdmin
-from incidents.models import Incident
-
-admin.site.register(Incident, AuditedModelAdmin)
+__all__ = ["board", "deadline", "incident", "notice"]

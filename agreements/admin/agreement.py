@@ -1,0 +1,149 @@
+"""Service agreements: what they cover, what they commit to, and their versions."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.db import transaction
+from django.http import HttpRequest
+from django.utils.functional import Promise
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _now
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
+
+from agreements import presets, versions
+from agreements.models import Commitment, ServiceAgreement, ServiceCoverage
+from config.admin import AuditedModelAdmin, link, page_of, zoned
+from config.forms import ActForm, Done, of, reason_field
+from config.history import acting
+
+
+class ApplyPreset(ActForm):
+    slug = "add-commitments"
+    label = _("Add commitments from a preset")
+    permission = "agreements.add_commitment"
+    subject: ServiceAgreement
+
+    preset = forms.ChoiceField(
+        label=_("Preset"),
+        widget=forms.RadioSelect,
+        choices=lambda: [
+            (preset.key, format_html("<strong>{}</strong><br>{}", preset.name, preset.description))
+            for preset in presets.PRESETS.values()
+        ],
+    )
+    hours = forms.IntegerField(
+        label=_("[X] hours"),
+        required=False,
+        min_value=1,
+        error_messages={"min_value": _("An allowance must be more than zero.")},
+        help_text=_("Only for “Notify within [X] hours”: the number of hours in your clause."),
+    )
+    reason = reason_field(required=False)
+
+    def clean(self) -> dict[str, Any]:
+        cleaned: dict[str, Any] = super().clean() or {}
+        preset = presets.PRESETS.get(cleaned.get("preset", ""))
+        if preset and preset.asks_hours and not cleaned.get("hours") and "hours" not in self.errors:
+            self.add_error("hours", _("Enter the number of hours within which the client must be notified."))
+        return cleaned
+
+    def explanation(self) -> str | Promise:
+        return _("Adds commitments with the usual warning points to this agreement. Each can be edited afterwards.")
+
+    def act(self, *, now: dt.datetime) -> Done:
+        chosen = self.cleaned_data
+        with transaction.atomic(), acting(self.by, reason=chosen["reason"]):
+            made = presets.apply_preset(self.subject, chosen["preset"], hours=chosen["hours"])
+        return Done(ngettext("%d commitment is added.", "%d commitments are added.", len(made)) % len(made))
+
+
+class Amend(ActForm):
+    slug = "amend"
+    label = _("Amend")
+    permission = "agreements.change_serviceagreement"
+    subject: ServiceAgreement
+
+    effective_at = of(
+        ServiceAgreement, "effective_at", help_text=_("This version ends and the new one begins at this moment.")
+    )
+    reason = reason_field()
+
+    @classmethod
+    def is_lawful(cls, subject: ServiceAgreement) -> bool:
+        return not ServiceAgreement.objects.filter(supersedes=subject).exists()
+
+    def explanation(self) -> str | Promise:
+        return _(
+            "Makes the next version with the same services and commitments, ready to be edited. "
+            "Deadlines that already run keep the terms they started with."
+        )
+
+    def act(self, *, now: dt.datetime) -> Done:
+        new = versions.amend(self.subject, by=self.by, **self.cleaned_data)
+        return Done(_now("%(agreement)s is ready. Edit what was amended.") % {"agreement": new}, then=page_of(new))
+
+
+class CoverageInline(admin.TabularInline):  # type: ignore[type-arg]
+    model = ServiceCoverage
+    autocomplete_fields = ("service",)
+    extra = 0
+
+
+class CommitmentInline(admin.TabularInline):  # type: ignore[type-arg]
+    """New ones in short; those that are there are edited on their own page, with their warning points."""
+
+    model = Commitment
+    fields = ("severity", "obligation", "label", "amount", "unit", "start_event", "clause_number")
+    extra = 0
+    show_change_link = True
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+@admin.register(ServiceAgreement)
+class ServiceAgreementAdmin(AuditedModelAdmin):
+    acts = (ApplyPreset, Amend)
+    inlines = (CoverageInline, CommitmentInline)
+    list_display = (
+        "__str__",
+        "client",
+        "calendar",
+        zoned(ServiceAgreement, "effective_at"),
+        zoned(ServiceAgreement, "ends_at"),
+        "owner",
+    )
+    list_select_related = ("client", "calendar", "owner")
+    list_filter = ("client",)
+    search_fields = ("reference",)
+    autocomplete_fields = ("client", "calendar", "owner")
+    readonly_fields = ("version", "supersedes_link")
+    fieldsets = (
+        (None, {"fields": ("reference", "version", "client", "owner", "calendar")}),
+        (_("In force"), {"fields": ("effective_at", "ends_at", "supersedes_link")}),
+        (_("Words"), {"fields": ("clause",)}),
+    )
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        """An agreement stays with its client and its reference; another one is another agreement."""
+        fixed = super().get_readonly_fields(request, obj)
+        return fixed if obj is None else tuple(dict.fromkeys((*fixed, "reference", "client")))
+
+    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
+        return {"clause": presets.SEED_CLAUSE.format(hours="[X]"), **super().get_changeform_initial_data(request)}
+
+    @admin.display(description=_("supersedes"))
+    def supersedes_link(self, agreement: ServiceAgreement) -> SafeString | str:
+        return link(agreement.supersedes) if agreement.supersedes else "–"
+
+    def save_formset(self, request: HttpRequest, form: Any, formset: Any, change: bool) -> None:
+        super().save_formset(request, form, formset, change)
+        if formset.model is Commitment:
+            for commitment in formset.new_objects:
+                presets.add_usual_warning_points(commitment)

@@ -1,0 +1,71 @@
+"""Amending an agreement: a new version of the same contract takes over at an instant."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import TypeVar
+
+from django.core.exceptions import ValidationError
+from django.db import transaction
+from django.utils.translation import gettext as _
+
+from agreements.models import Commitment, ServiceAgreement, ServiceCoverage, WarningPoint
+from config import times
+from config.history import acting
+from config.models import User
+
+Row = TypeVar("Row", ServiceAgreement, Commitment, WarningPoint)
+
+
+def amend(agreement: ServiceAgreement, *, effective_at: dt.datetime, by: User, reason: str) -> ServiceAgreement:
+    """End this version at `effective_at` and begin the next there, with the same services, commitments and warnings.
+
+    The new version supersedes this one and keeps its end. Deadlines that already run keep the terms they started
+    with. Raises ValidationError when this version is superseded, or not in force at that instant.
+    """
+    if not reason.strip():
+        raise ValidationError({"reason": _("Say why the agreement is amended.")})
+    with transaction.atomic(), acting(by, reason=reason):
+        old = ServiceAgreement.objects.select_for_update().get(pk=agreement.pk)
+        _refuse_unless_amendable(old, effective_at)
+        ends_at, old.ends_at = old.ends_at, effective_at
+        old.save()  # first, because the database refuses two versions that are in force at the same instant
+        new = _copy(old, version=old.version + 1, effective_at=effective_at, ends_at=ends_at, supersedes=old)
+        for covered in old.coverage.all():
+            ServiceCoverage.objects.create(agreement=new, service_id=covered.service_id)
+        for commitment in old.commitments.prefetch_related("warning_points"):
+            copied = _copy(commitment, agreement=new)
+            for point in commitment.warning_points.all():
+                _copy(point, commitment=copied)
+    return new
+
+
+def _refuse_unless_amendable(old: ServiceAgreement, effective_at: dt.datetime) -> None:
+    if ServiceAgreement.objects.filter(supersedes=old).exists():
+        raise ValidationError(
+            _("%(agreement)s is already superseded. Amend the version that superseded it.") % {"agreement": old}
+        )
+    if effective_at <= old.effective_at:
+        raise ValidationError(
+            {
+                "effective_at": _("The new version must begin after this one, which is in force from %(at)s.")
+                % {"at": times.for_reader(old.effective_at)}
+            }
+        )
+    if old.ends_at is not None and effective_at >= old.ends_at:
+        raise ValidationError(
+            {
+                "effective_at": _("This version ends on %(at)s. A new one must begin before that.")
+                % {"at": times.for_reader(old.ends_at)}
+            }
+        )
+
+
+def _copy(row: Row, **changes: object) -> Row:
+    """A new, checked row with the values of this one, except what changes."""
+    kept = {field.attname: getattr(row, field.attname) for field in row._meta.concrete_fields if not field.primary_key}
+    changed = {row._meta.get_field(name).attname for name in changes}  # type: ignore[union-attr]
+    copy = type(row)(**{name: value for name, value in kept.items() if name not in changed}, **changes)
+    copy.full_clean()
+    copy.save()
+    return copy

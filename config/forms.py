@@ -1,0 +1,149 @@
+"""Forms that act: each calls one verb, says beforehand what will happen, and keeps what was typed when refused."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from django import forms
+from django.contrib import messages
+from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
+from django.core.validators import MaxValueValidator, MinValueValidator
+from django.db import models
+from django.forms.renderers import BaseRenderer
+from django.utils import timezone
+from django.utils.functional import Promise
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy as _
+
+from config.models import User
+
+# Far enough for every agreement, near enough that no zone and no database overflows.
+EARLIEST = dt.datetime(1900, 1, 1, tzinfo=dt.UTC)
+LATEST = dt.datetime(2999, 12, 31, tzinfo=dt.UTC)
+_TOO_EARLY = _("That is before the year 1900. Check the year.")
+_TOO_LATE = _("That is after the year 2999. Check the year.")
+
+
+class InstantInput(forms.DateTimeInput):
+    """The browser's own date and time input, with the zone printed beside it."""
+
+    input_type = "datetime-local"
+    supports_microseconds = False
+
+    def format_value(self, value: Any) -> str | None:
+        if not isinstance(value, dt.datetime):
+            return super().format_value(value)
+        return value.strftime("%Y-%m-%dT%H:%M:%S" if value.second else "%Y-%m-%dT%H:%M")
+
+    def get_context(self, name: str, value: Any, attrs: dict[str, Any] | None) -> dict[str, Any]:
+        context = super().get_context(name, value, attrs)
+        if isinstance(value, dt.datetime) and value.second:
+            context["widget"]["attrs"]["step"] = "1"  # or the browser refuses the seconds that are there
+        return context
+
+    def render(
+        self, name: str, value: Any, attrs: dict[str, Any] | None = None, renderer: BaseRenderer | None = None
+    ) -> SafeString:
+        drawn = super().render(name, value, attrs, renderer)
+        return format_html('{} <span class="zone">{}</span>', drawn, timezone.get_current_timezone_name())
+
+
+class InstantField(forms.DateTimeField):
+    """An instant, typed in the reader's own zone."""
+
+    widget = InstantInput
+    default_validators = [MinValueValidator(EARLIEST, _TOO_EARLY), MaxValueValidator(LATEST, _TOO_LATE)]
+
+
+class DayInput(forms.DateInput):
+    input_type = "date"
+
+    def __init__(self, attrs: dict[str, Any] | None = None) -> None:
+        super().__init__(attrs, format="%Y-%m-%d")
+
+
+class DayField(forms.DateField):
+    widget = DayInput
+    default_validators = [
+        MinValueValidator(EARLIEST.date(), _TOO_EARLY),
+        MaxValueValidator(LATEST.date(), _TOO_LATE),
+    ]
+
+
+class TimeInput(forms.TimeInput):
+    input_type = "time"
+
+    def __init__(self, attrs: dict[str, Any] | None = None) -> None:
+        super().__init__(attrs, format="%H:%M")
+
+
+#: For `formfield_overrides`: the browser's own inputs instead of scripts, and sane years.
+NATIVE_INPUTS: dict[type[models.Field[Any, Any]], dict[str, Any]] = {
+    models.DateTimeField: {"form_class": InstantField, "widget": InstantInput},
+    models.DateField: {"form_class": DayField, "widget": DayInput},
+    models.TimeField: {"widget": TimeInput},
+}
+
+
+def of(model: type[models.Model], name: str, **options: Any) -> Any:
+    """The form field of a model field, with its label, length and checks: `title = of(Incident, "title")`."""
+    field = model._meta.get_field(name)
+    if isinstance(field, models.DateTimeField):
+        options.setdefault("form_class", InstantField)
+    return field.formfield(**options)  # type: ignore[union-attr]
+
+
+def reason_field(**options: Any) -> forms.CharField:
+    """Why it is done, for the audit trail; required unless said otherwise."""
+    options.setdefault("help_text", _("Kept in the audit trail."))
+    return forms.CharField(label=_("Reason"), max_length=1000, **options)
+
+
+def add_refusal(form: forms.BaseForm, error: ValidationError) -> None:
+    """Show a verb's refusal on the fields that it names, and above the form where the form has no such field."""
+    by_field = error.error_dict if hasattr(error, "error_dict") else {NON_FIELD_ERRORS: error.error_list}
+    for name, errors in by_field.items():
+        form.add_error(name if name in form.fields else None, ValidationError(errors))
+
+
+@dataclass(frozen=True)
+class Done:
+    """What an act did, in a sentence, and where to go then (default: the page of what was acted on)."""
+
+    message: str
+    then: str | None = None
+    level: int = messages.SUCCESS
+
+
+class ActForm(forms.Form):
+    """One verb as a form on a page of its own: `<id>/<slug>/`.
+
+    `subject` is what is acted on, `by` who acts. Subclasses call exactly one verb in `act`, whose ValidationError is
+    shown on the form.
+    """
+
+    slug: ClassVar[str]
+    label: ClassVar[str | Promise]  # of the button that leads here and of the one that does it
+    permission: ClassVar[str]
+    #: Query parameters that may preset the form.
+    presets: ClassVar[tuple[str, ...]] = ()
+
+    def __init__(self, *args: Any, subject: Any, by: User, **options: Any) -> None:
+        self.subject = subject
+        self.by = by
+        super().__init__(*args, **options)
+
+    @classmethod
+    def is_lawful(cls, subject: Any) -> bool:
+        """Whether the button is shown; the verb itself decides when it is pressed."""
+        return True
+
+    def explanation(self) -> str | Promise:
+        """What will happen, in a sentence; shown above the form."""
+        return ""
+
+    def act(self, *, now: dt.datetime) -> Done:
+        raise NotImplementedError

@@ -1,0 +1,60 @@
+"""How severities, standings and states look: a word, a sign and a tone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from django.utils.safestring import SafeString
+
+from agreements.models import Severity
+from config.admin import badge
+from incidents.models import Standing
+from incidents.models.incident import Status
+from incidents.models.notice import NoticeState
+
+_SEVERITY: Mapping[str, tuple[str, str]] = {
+    Severity.CRITICAL: ("crit", "▲▲"),
+    Severity.HIGH: ("high", "▲"),
+    Severity.MEDIUM: ("med", "■"),
+    Severity.LOW: ("ok", "▽"),
+}
+_STANDING: Mapping[str, tuple[str, str]] = {
+    Standing.WAITING: ("off", "○"),
+    Standing.RUNNING: ("run", "◑"),
+    Standing.AT_RISK: ("high", "◔"),
+    Standing.MISSED: ("crit", "✕"),
+    Standing.MET: ("ok", "✓"),
+    Standing.ENDED: ("off", "–"),
+}
+_STATUS: Mapping[str, tuple[str, str]] = {
+    Status.DECLARED: ("high", "!"),
+    Status.ACKNOWLEDGED: ("run", "◑"),
+    Status.MITIGATED: ("med", "◕"),
+    Status.RESOLVED: ("ok", "✓"),
+    Status.CLOSED: ("off", "–"),
+}
+_NOTICE: Mapping[str, tuple[str, str]] = {
+    NoticeState.SENT: ("ok", "✓"),
+    NoticeState.FAILED: ("crit", "✕"),
+    NoticeState.REVIEW: ("crit", "?"),
+    NoticeState.RETRY_WAIT: ("high", "↻"),
+    NoticeState.CANCELLED: ("off", "–"),
+    NoticeState.SUPERSEDED: ("off", "–"),
+    NoticeState.HANDLED: ("ok", "✓"),
+}
+
+
+def severity(value: str) -> SafeString:
+    return badge(Severity(value).label, *_SEVERITY[value])
+
+
+def standing(value: str) -> SafeString:
+    return badge(Standing(value).label, *_STANDING[value])
+
+
+def status(value: str) -> SafeString:
+    return badge(Status(value).label, *_STATUS[value])
+
+
+def notice_state(value: str) -> SafeString:
+    return badge(NoticeState(value).label, *_NOTICE.get(value, ("run", "…")))

@@ -1,0 +1,274 @@
+"""Deadlines: how one reads on the board and on its incident's page, and their own list and page."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
+
+import django_filters
+from django.contrib import admin
+from django.db.models import F, QuerySet
+from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.functional import Promise
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _now
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
+
+from agreements.models import Client, Obligation, Severity, StartEvent
+from agreements.models.commitment import allowance_in_words
+from agreements.terms import Audience, MomentKind
+from config import times
+from config.admin import act_url, both_zones, link, zoned
+from config.filters import DayFilter, FilteredAdmin
+from config.models import User
+from incidents.admin import badges
+from incidents.admin.verbs import SERVES, presets_for
+from incidents.models import Deadline, Standing, TermsCopy
+from incidents.models.deadline import DeadlineQuerySet
+
+MOMENTS: Mapping[str, str | Promise] = {
+    MomentKind.WARNING: _("Warning"),
+    MomentKind.HOLDING: _("Holding notice"),
+    MomentKind.OVERDUE: _("“Overdue”"),
+}
+AUDIENCES: Mapping[str, str | Promise] = {
+    Audience.CONTACTS: pgettext_lazy("audience", "the client's contacts"),
+    Audience.RESPONDERS: pgettext_lazy("audience", "the responders"),
+    Audience.OWNER: pgettext_lazy("audience", "the agreement's owner"),
+    Audience.MANAGERS: pgettext_lazy("audience", "the managers"),
+}
+
+
+@dataclass(frozen=True)
+class Action:
+    """The button that does what a deadline asks."""
+
+    label: str | Promise
+    url: str
+    slug: str
+
+
+@dataclass(frozen=True)
+class DeadlineRow:
+    """One deadline as a person reads it at `now`. `terms` are those copied when it started."""
+
+    deadline: Deadline
+    terms: Mapping[str, Any]
+    now: dt.datetime
+    action: Action | None = None
+
+    @property
+    def what(self) -> str:
+        what, label = self.deadline.get_obligation_display(), self.deadline.commitment.label
+        return f"{what} ({label})" if label else what
+
+    @property
+    def allowance(self) -> str:
+        """Of the copied terms, which a later edit of the agreement does not move."""
+        allowance = self.terms["terms"]["allowance"]
+        if allowance is None:
+            return _now("as quickly as possible, no number agreed")
+        words = allowance_in_words(allowance["amount"], allowance["unit"])
+        if self.terms["is_recurring"]:
+            return _now("every %(allowance)s until resolved") % {"allowance": words}
+        event = StartEvent(self.deadline.start_event).label
+        return _now("within %(allowance)s of %(event)s") % {"allowance": words, "event": event}
+
+    @property
+    def clause(self) -> str:
+        number = self.deadline.commitment.clause_number
+        return _now("clause %(number)s") % {"number": number} if number else ""
+
+    @property
+    def standing(self) -> Standing:
+        return self.deadline.standing(self.now)
+
+    @property
+    def standing_badge(self) -> SafeString:
+        return badges.standing(self.standing)
+
+    @property
+    def severity_badge(self) -> SafeString:
+        return badges.severity(self.deadline.severity)
+
+    @property
+    def time_left(self) -> str:
+        """`3 h 48 min left`, `overdue by 41 min`, `met 22 min early`: never a bare number."""
+        deadline = self.deadline
+        if deadline.ended_at:
+            return deadline.end_reason
+        if deadline.due_at is None:
+            return self._without_due_time()
+        done_at = deadline.met_at or self.now
+        span = times.duration(abs(deadline.due_at - done_at))
+        if deadline.met_at:
+            early, late = _now("met %(span)s early"), _now("met %(span)s late")
+            return (early if done_at <= deadline.due_at else late) % {"span": span}
+        left, over = _now("%(span)s left"), _now("overdue by %(span)s")
+        return (left if done_at <= deadline.due_at else over) % {"span": span}
+
+    def _without_due_time(self) -> str:
+        if self.deadline.met_at:
+            return _now("done %(time)s") % {"time": times.for_reader(self.deadline.met_at)}
+        if self.deadline.started_at is None:
+            event = StartEvent(self.deadline.start_event).label
+            return _now("waits for %(event)s") % {"event": event}
+        since = times.duration(self.now - self.deadline.started_at)
+        return _now("%(span)s so far") % {"span": since}
+
+    @property
+    def due(self) -> SafeString | str:
+        if self.deadline.due_at is None:
+            return _now("no due time")
+        return both_zones(self.deadline.due_at, self.deadline.client.time_zone)
+
+
+def rows(deadlines: Sequence[Deadline], *, now: dt.datetime, by: User | None = None) -> list[DeadlineRow]:
+    """Rows with the terms of all in one query, and with buttons where `by` may press them."""
+    digests = {deadline.terms_copy_id for deadline in deadlines}
+    terms = {copy.digest: copy.content for copy in TermsCopy.objects.filter(digest__in=digests)}
+    may_act = by is not None and by.has_perm("incidents.change_incident")
+    return [
+        DeadlineRow(deadline, terms[deadline.terms_copy_id], now, action_for(deadline) if may_act else None)
+        for deadline in deadlines
+    ]
+
+
+def action_for(deadline: Deadline) -> Action | None:
+    verb = SERVES[deadline.obligation]
+    if not deadline.is_open or deadline.incident.status not in verb.lawful_in:
+        return None
+    query = urlencode(presets_for(deadline))
+    address = act_url(deadline.incident, verb.slug)
+    return Action(verb.label, f"{address}?{query}" if query else address, verb.slug)
+
+
+def readable(deadlines: DeadlineQuerySet) -> DeadlineQuerySet:
+    """With everything that a row shows, nearest due time first, those without one last."""
+    found = deadlines.select_related("incident", "client", "agreement", "commitment")
+    return found.order_by(F("due_at").asc(nulls_last=True), "pk")
+
+
+def audience_in_words(audience: Iterable[str], client: Client, contacts: int) -> str:
+    """`2 contacts of Northwind, the responders`; says so where the client has nobody who can be mailed."""
+    words = []
+    for name in audience:
+        if name != Audience.CONTACTS:
+            words.append(str(AUDIENCES[name]))
+        elif contacts:
+            words.append(_now("contacts of %(client)s: %(count)d") % {"client": client, "count": contacts})
+        else:
+            words.append(_now("operators, because nobody at %(client)s can be mailed") % {"client": client})
+    return ", ".join(words)
+
+
+# ── the list and the page ───────────────────────────────────────────────────────────────────────────────────────────
+
+
+class DeadlineFilter(django_filters.FilterSet):  # type: ignore[misc]  # the library ships no types
+    client = django_filters.ModelChoiceFilter(queryset=Client.objects.all(), label=_("Client"), empty_label=_("All"))
+    severity = django_filters.ChoiceFilter(choices=Severity.choices, label=_("Severity"), empty_label=_("All"))
+    obligation = django_filters.ChoiceFilter(choices=Obligation.choices, label=_("Obligation"), empty_label=_("All"))
+    standing = django_filters.ChoiceFilter(
+        choices=Standing.choices, label=_("Standing"), empty_label=_("All"), method="by_standing"
+    )
+
+    class Meta:
+        model = Deadline
+        fields = ()
+
+    def by_standing(self, queryset: DeadlineQuerySet, name: str, value: str) -> QuerySet[Any]:
+        return queryset.with_standing(timezone.now()).filter(standing_now=value)
+
+
+class DeadlineListFilter(DeadlineFilter):
+    due_from = DayFilter("due_at", label=_("Due from"))
+    due_until = DayFilter("due_at", label=_("Due until"), is_end=True)
+
+
+@admin.register(Deadline)
+class DeadlineAdmin(FilteredAdmin):
+    """Deadlines are started, moved, met and ended by verbs; here they are read."""
+
+    is_read_only = True
+    filterset_class = DeadlineListFilter
+    list_display = (
+        "due_in_both_zones",
+        "what",
+        "incident_reference",
+        "client",
+        "agreement",
+        "severity_badge",
+        "standing_badge",
+    )
+    list_select_related = ("incident", "client", "agreement", "commitment")
+    ordering = ("due_at", "pk")
+    fieldsets = (
+        (None, {"fields": ("incident_link", "what", "client", "agreement", "severity_badge", "standing_badge")}),
+        (_("When"), {"fields": ("start_event_label", "started_at", "due_in_both_zones", "at_risk_at", "met_at")}),
+        (_("If it ended"), {"fields": ("ended_at", "end_reason")}),
+        (_("What happens on the way"), {"fields": ("moments_in_words",)}),
+        (_("How it was counted"), {"fields": ("cycle", "begins_at", "revision", "iana_version")}),
+    )
+    readonly_fields = (
+        "incident_link",
+        "what",
+        "severity_badge",
+        "standing_badge",
+        "start_event_label",
+        "due_in_both_zones",
+        "moments_in_words",
+    )
+
+    @admin.display(description=_("due"), ordering="due_at")
+    def due_in_both_zones(self, deadline: Deadline) -> SafeString | str:
+        return both_zones(deadline.due_at, deadline.client.time_zone) if deadline.due_at else _now("no due time")
+
+    @admin.display(description=_("what is owed"), ordering="obligation")
+    def what(self, deadline: Deadline) -> str:
+        return deadline.commitment.in_words()
+
+    @admin.display(description=_("incident"), ordering="incident__reference")
+    def incident_reference(self, deadline: Deadline) -> SafeString:
+        return link(deadline.incident, deadline.incident.reference)
+
+    @admin.display(description=_("incident"))
+    def incident_link(self, deadline: Deadline) -> SafeString:
+        return link(deadline.incident)
+
+    @admin.display(description=_("severity"), ordering="severity")
+    def severity_badge(self, deadline: Deadline) -> SafeString:
+        return badges.severity(deadline.severity)
+
+    @admin.display(description=_("standing"))
+    def standing_badge(self, deadline: Deadline) -> SafeString:
+        return badges.standing(deadline.standing(timezone.now()))
+
+    @admin.display(description=_("counted from"))
+    def start_event_label(self, deadline: Deadline) -> str:
+        return str(StartEvent(deadline.start_event).label)
+
+    @admin.display(description=_("moments"))
+    def moments_in_words(self, deadline: Deadline) -> SafeString | str:
+        lines = [
+            (
+                times.for_reader(moment.at),
+                MOMENTS[moment.kind],
+                ", ".join(str(AUDIENCES[name]) for name in moment.audience),
+                _now("raised") if deadline.was_raised(moment) else _now("not yet"),
+            )
+            for moment in deadline.planned_moments()
+        ]
+        if not lines:
+            return _now("none")
+        items = format_html_join("", "<li>{}: {} → {} ({})</li>", lines)
+        return format_html('<ul class="plain">{}</ul>', items)
+
+    def get_list_display(self, request: HttpRequest) -> Sequence[Any]:
+        return (*self.list_display, zoned(Deadline, "met_at"))

@@ -1,0 +1,287 @@
+"""The incident: its list, the form that declares it, and its page, which is a workspace."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import django_filters
+from django import forms
+from django.contrib import admin
+from django.core.exceptions import PermissionDenied
+from django.db.models import OuterRef, QuerySet, Subquery
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.functional import Promise
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _now
+from django.utils.translation import gettext_lazy as _
+
+from agreements.models import Client, Severity
+from agreements.terms import MomentKind
+from config import times
+from config.admin import list_of, zoned
+from config.filters import DayFilter, FilteredAdmin
+from config.forms import ActForm
+from config.models import User
+from incidents.admin import badges
+from incidents.admin.deadline import MOMENTS, DeadlineRow, audience_in_words, readable, rows
+from incidents.admin.verbs import VERBS, Contacts, Declare, Note, usable_contacts
+from incidents.models import AffectedAgreement, Deadline, Incident, Notice, Responder, Standing, TimelineEntry
+from incidents.models.incident import Category, Status
+
+SHOWN_NOTICES = 50
+SHOWN_ENTRIES = 100
+
+#: Floors above say what else belongs to an incident, such as its review.
+FollowUp = Callable[[Incident], tuple[str | Promise, str] | None]
+FOLLOW_UPS: list[FollowUp] = []
+
+
+def follow_up(make: FollowUp) -> FollowUp:
+    """Decorator: a link (words, address) for the incident's page, or None where there is none."""
+    FOLLOW_UPS.append(make)
+    return make
+
+
+# ── the workspace ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A message that goes out at `at` if nobody acts."""
+
+    at: dt.datetime
+    kind: str | Promise
+    about: str
+    to: str
+
+
+@dataclass(frozen=True)
+class ToldClient:
+    """What one client has been told so far."""
+
+    client: Client
+    notices: list[NoticeRow] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class NoticeRow:
+    notice: Notice
+
+    @property
+    def badge(self) -> SafeString:
+        return badges.notice_state(self.notice.state)
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """Everything that the page of one incident shows, read in a fixed number of queries."""
+
+    incident: Incident
+    now: dt.datetime
+    deadlines: list[DeadlineRow]
+    agreements: list[AffectedAgreement]
+    told: list[ToldClient]
+    to_staff: list[NoticeRow]
+    planned: list[Planned]
+    responders: list[Responder]
+    timeline: list[TimelineEntry]
+    services: list[str]
+    follow_ups: list[tuple[str | Promise, str]]
+
+    @property
+    def severity(self) -> SafeString:
+        return badges.severity(self.incident.severity)
+
+    @property
+    def status(self) -> SafeString:
+        return badges.status(self.incident.status)
+
+    @property
+    def age(self) -> str:
+        """Since detection; for one that works again, how long it took."""
+        span = times.duration((self.incident.resolved_at or self.now) - self.incident.detected_at)
+        if self.incident.resolved_at:
+            return _now("resolved %(span)s after detection") % {"span": span}
+        return _now("detected %(span)s ago") % {"span": span}
+
+    @property
+    def next_act(self) -> DeadlineRow | None:
+        """The open deadline that is due first, with its button."""
+        return next((row for row in self.deadlines if row.deadline.is_open and row.deadline.due_at), None)
+
+    @property
+    def has_missed(self) -> bool:
+        return any(row.standing == Standing.MISSED and row.deadline.is_open for row in self.deadlines)
+
+    @property
+    def instants(self) -> list[tuple[str, str]]:
+        """Each instant of the incident that is known, with its zone, in the order of its life."""
+        names = (
+            "occurred_at",
+            "detected_at",
+            "aware_at",
+            "declared_at",
+            "classified_at",
+            "acknowledged_at",
+            "mitigated_at",
+            "resolved_at",
+            "reopened_at",
+            "closed_at",
+        )
+        found = ((Incident._meta.get_field(name).verbose_name, getattr(self.incident, name)) for name in names)  # type: ignore[union-attr]
+        return [(str(label), times.for_reader(at)) for label, at in found if at is not None]
+
+    @property
+    def notices_url(self) -> str:
+        return f"{list_of(Notice)}?incident={self.incident.reference}"
+
+
+def workspace_of(incident: Incident, *, now: dt.datetime, by: User) -> Workspace:
+    deadlines = list(readable(Deadline.objects.filter(incident=incident)))
+    for deadline in deadlines:
+        deadline.incident = incident
+    agreements = list(incident.affected_agreements.select_related("agreement__client").order_by("agreement__client"))
+    contacts = usable_contacts([affected.agreement.client for affected in agreements])
+    notices = list(incident.notices.select_related("client").defer("text", "html")[:SHOWN_NOTICES])
+    return Workspace(
+        incident=incident,
+        now=now,
+        deadlines=_open_first(rows(deadlines, now=now, by=by)),
+        agreements=agreements,
+        told=_told(agreements, notices),
+        to_staff=[NoticeRow(notice) for notice in notices if notice.user_id],
+        planned=_planned(deadlines, contacts),
+        responders=list(incident.responders.select_related("user").order_by("role", "pk")),
+        timeline=list(incident.timeline.all()[:SHOWN_ENTRIES]),
+        services=[str(affected) for affected in incident.affected_services.select_related("service")],
+        follow_ups=[found for make in FOLLOW_UPS if (found := make(incident))],
+    )
+
+
+def _open_first(found: list[DeadlineRow]) -> list[DeadlineRow]:
+    return sorted(found, key=lambda row: not row.deadline.is_open)
+
+
+def _told(agreements: Sequence[AffectedAgreement], notices: Sequence[Notice]) -> list[ToldClient]:
+    """One entry per affected client, those who have been told nothing included."""
+    told = {affected.agreement.client_id: ToldClient(affected.agreement.client) for affected in agreements}
+    for notice in notices:
+        if notice.contact_id and notice.client is not None:
+            told.setdefault(notice.client.pk, ToldClient(notice.client)).notices.append(NoticeRow(notice))
+    return list(told.values())
+
+
+def _planned(deadlines: Sequence[Deadline], contacts: Contacts) -> list[Planned]:
+    """Moments of open deadlines that have not made their notices yet, the next first."""
+    planned = [
+        Planned(
+            at=moment.at,
+            kind=MOMENTS[MomentKind(moment.kind)],
+            about=f"{deadline.get_obligation_display()} · {deadline.client}",
+            to=audience_in_words(moment.audience, deadline.client, contacts.get(deadline.client_id, 0)),
+        )
+        for deadline in deadlines
+        if deadline.is_open
+        for moment in deadline.planned_moments()
+        if not deadline.was_raised(moment)
+    ]
+    return sorted(planned, key=lambda item: item.at)
+
+
+# ── the list ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class IncidentFilter(django_filters.FilterSet):  # type: ignore[misc]  # the library ships no types
+    severity = django_filters.ChoiceFilter(choices=Severity.choices, label=_("Severity"), empty_label=_("All"))
+    status = django_filters.MultipleChoiceFilter(choices=Status.choices, label=_("Status"))
+    category = django_filters.ChoiceFilter(choices=Category.choices, label=_("Category"), empty_label=_("All"))
+    detected_from = DayFilter("detected_at", label=_("Detected from"))
+    detected_until = DayFilter("detected_at", label=_("Detected until"), is_end=True)
+
+    class Meta:
+        model = Incident
+        fields = ()
+
+
+@admin.register(Incident)
+class IncidentAdmin(FilteredAdmin):
+    """Declared by a form of its own, changed by verbs; only the words can be edited in place."""
+
+    filterset_class = IncidentFilter
+    search_fields = ("reference", "title")
+    search_help_text = _("Reference or title")
+    list_display_links = ("reference", "title")
+    fieldsets = ((_("Words"), {"fields": ("title", "category", "client_summary", "description")}),)
+    save_on_top = False
+
+    def get_acts(self) -> Sequence[type[ActForm]]:
+        return VERBS
+
+    # the list
+
+    def get_list_display(self, request: HttpRequest) -> Sequence[Any]:
+        detected = zoned(Incident, "detected_at")
+        return ("reference", "title", "severity_badge", "status_badge", detected, "next_due", "clients")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Incident]:
+        nearest = Deadline.objects.open().filter(incident=OuterRef("pk"), due_at__isnull=False).order_by("due_at")
+        found: QuerySet[Incident] = super().get_queryset(request)
+        return found.annotate(next_due_at=Subquery(nearest.values("due_at")[:1]))
+
+    def get_changelist_instance(self, request: HttpRequest) -> Any:
+        listed = super().get_changelist_instance(request)
+        listed.result_list = listed.result_list.prefetch_related("affected_agreements__agreement__client")
+        return listed
+
+    @admin.display(description=_("severity"), ordering="severity")
+    def severity_badge(self, incident: Incident) -> SafeString:
+        return badges.severity(incident.severity)
+
+    @admin.display(description=_("status"), ordering="status")
+    def status_badge(self, incident: Incident) -> SafeString:
+        return badges.status(incident.status)
+
+    @admin.display(description=_("next due"))
+    def next_due(self, incident: Any) -> str:
+        return times.for_reader(incident.next_due_at) if incident.next_due_at else "–"
+
+    @admin.display(description=_("clients"))
+    def clients(self, incident: Incident) -> str:
+        names = {str(affected.agreement.client) for affected in incident.affected_agreements.all()}
+        return ", ".join(sorted(names)) or "–"
+
+    # the pages
+
+    def add_view(
+        self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        if not self.has_add_permission(request):
+            raise PermissionDenied
+        return self.show_act(request, Declare, None, title=_now("Declare an incident"), cancel_url=list_of(Incident))
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        incident = self.get_object(request, object_id) if object_id.isdecimal() else None
+        if incident is None or not self.has_view_permission(request, incident):
+            return super().change_view(request, object_id, form_url, extra_context)
+        context = {
+            "title": f"{incident.reference} · {incident.title}",
+            "subtitle": None,
+            "workspace": workspace_of(incident, now=timezone.now(), by=request.user),  # type: ignore[arg-type]
+            "note": Note(subject=incident, by=request.user, prefix=None),  # type: ignore[arg-type]
+            "note_url": reverse("admin:incidents_incident_note", args=[incident.pk]),
+            **(extra_context or {}),
+        }
+        return super().change_view(request, object_id, form_url, context)
+
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **options: Any) -> forms.Field | None:
+        found: forms.Field | None = super().formfield_for_dbfield(db_field, request, **options)
+        if found is not None and db_field.name in ("client_summary", "description"):
+            found.widget.attrs["rows"] = 4
+        return found

@@ -1,0 +1,428 @@
+"""The verbs of an incident as forms; each calls one function of incidents/lifecycle.py."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Collection, Mapping
+from typing import Any, ClassVar
+
+from django import forms
+from django.contrib import messages
+from django.db.models import Count
+from django.utils.functional import Promise
+from django.utils.translation import gettext as _now
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
+
+from agreements.models import Client, Contact, Obligation, Service
+from config.admin import page_of
+from config.forms import ActForm, Done, InstantField, of, reason_field
+from config.models import User
+from incidents import lifecycle
+from incidents.models import Deadline, Incident, Responder, TimelineEntry
+from incidents.models.incident import OPEN_STATUSES, Status
+
+#: In the order of their buttons. A floor above adds its own with `@verb`.
+VERBS: list[type[VerbForm]] = []
+
+NOT_CLOSED = (*OPEN_STATUSES, Status.RESOLVED)
+
+Contacts = Mapping[int, int]  # client → how many contacts can be mailed
+
+
+def verb(form_class: type[VerbForm]) -> type[VerbForm]:
+    """Decorator: give the incident's page a button for this."""
+    VERBS.append(form_class)
+    return form_class
+
+
+class VerbForm(ActForm):
+    """One verb of an incident."""
+
+    subject: Incident
+    permission = "incidents.change_incident"
+    lawful_in: ClassVar[Collection[str]] = OPEN_STATUSES
+
+    @classmethod
+    def is_lawful(cls, subject: Incident) -> bool:
+        return subject.status in cls.lawful_in
+
+
+def at_field(label: Any = None) -> InstantField:
+    return InstantField(label=label or _("When it happened"), required=False, help_text=_("Leave empty for now."))
+
+
+def message_field(**options: Any) -> forms.CharField:
+    return forms.CharField(label=_("Message"), max_length=5_000, widget=forms.Textarea(attrs={"rows": 6}), **options)
+
+
+# ── declare ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class Declare(ActForm):
+    """Its own page: there is no incident yet to act on."""
+
+    slug = "add"
+    label = _("Declare incident")
+    permission = "incidents.add_incident"
+
+    title = of(Incident, "title")
+    severity = of(Incident, "severity")
+    category = of(Incident, "category")
+    services = forms.ModelMultipleChoiceField(
+        Service.objects.filter(is_active=True),
+        label=_("Affected services"),
+        required=False,  # the verb refuses an empty choice, and says why
+        widget=forms.CheckboxSelectMultiple,
+        help_text=_("Every agreement that covers one of them applies."),
+    )
+    detected_at = of(Incident, "detected_at", help_text=_("When somebody or a probe first saw it."))
+    aware_at = of(Incident, "aware_at", help_text=_("When we knew. Leave empty if that was when it was detected."))
+    occurred_at = of(Incident, "occurred_at", help_text=_("When it really began, if that is known."))
+    client_summary = of(Incident, "client_summary")
+    description = of(Incident, "description")
+
+    def explanation(self) -> str | Promise:
+        return _(
+            "Finds the agreements that cover the affected services and starts their deadlines, "
+            "counted from the times you enter here."
+        )
+
+    def act(self, *, now: dt.datetime) -> Done:
+        incident = lifecycle.declare(by=self.by, now=now, **self.cleaned_data)
+        count = incident.deadlines.count()
+        started = ngettext("%d deadline started.", "%d deadlines started.", count) % count
+        message = _now("%(ref)s is declared. %(started)s") % {"ref": incident.reference, "started": started}
+        return Done(message, then=page_of(incident))
+
+
+# ── respond ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@verb
+class Acknowledge(VerbForm):
+    slug = "acknowledge"
+    label = _("Acknowledge")
+    lawful_in = (Status.DECLARED,)
+    at = at_field()
+    reason = reason_field(required=False)
+
+    def explanation(self) -> str | Promise:
+        return _("Says that somebody is working on it, and meets what is owed as acknowledgement.")
+
+    def act(self, *, now: dt.datetime) -> Done:
+        incident = lifecycle.acknowledge(self.subject, by=self.by, now=now, **self.cleaned_data)
+        return Done(_now("%(ref)s is acknowledged.") % {"ref": incident.reference})
+
+
+class ClientsField(forms.ModelMultipleChoiceField):  # type: ignore[type-arg]
+    """Affected clients, each with how many people there can be mailed."""
+
+    contacts: Contacts = {}
+
+    def label_from_instance(self, obj: Any) -> str:
+        count = self.contacts.get(obj.pk, 0)
+        if not count:
+            return _now("%(client)s (nobody there can be mailed: operators will be alarmed)") % {"client": obj}
+        return _now("%(client)s (%(contacts)s)") % {"client": obj, "contacts": _contacts(count)}
+
+
+def _contacts(count: int) -> str:
+    return ngettext("%d contact", "%d contacts", count) % count
+
+
+def usable_contacts(clients: Collection[Client]) -> Contacts:
+    """How many contacts of each client can be mailed."""
+    usable = Contact.objects.usable().filter(client__in=clients).order_by()
+    return dict(usable.values("client").annotate(n=Count("pk")).values_list("client", "n"))
+
+
+class TellForm(VerbForm):
+    """Mails to clients."""
+
+    lawful_in = NOT_CLOSED
+    presets = ("clients",)
+    obligation: ClassVar[Obligation]
+
+    clients = ClientsField(
+        Client.objects.none(), label=_("Clients"), widget=forms.CheckboxSelectMultiple, required=False
+    )
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        affected = lifecycle.affected_clients(self.subject)
+        self.contacts = usable_contacts(affected)
+        field: Any = self.fields["clients"]
+        field.contacts = self.contacts
+        field.queryset = Client.objects.filter(pk__in=[client.pk for client in affected])
+        self.preset = self._preset([client.pk for client in affected])
+        self.initial["clients"] = self.preset
+
+    def _preset(self, affected: list[int]) -> list[int]:
+        """Whom the link named, else who is waiting for this, else all."""
+        named = str(self.initial.get("clients", ""))
+        if named.isdecimal() and int(named) in affected:
+            return [int(named)]
+        waiting = self.subject.deadlines.open().filter(obligation=self.obligation).values_list("client", flat=True)
+        return sorted(set(waiting)) or affected
+
+    def explanation(self) -> str | Promise:
+        if not self.preset:
+            return _now("%(ref)s falls under no agreement, so there is no client to tell.") % {
+                "ref": self.subject.reference
+            }
+        people = sum(self.contacts.get(client, 0) for client in self.preset)
+        of_clients = ngettext("of %d client", "of %d clients", len(self.preset)) % len(self.preset)
+        return _now("%(contacts)s %(of_clients)s will be mailed, as chosen below.") % {
+            "contacts": _contacts(people),
+            "of_clients": of_clients,
+        }
+
+    def clean_clients(self) -> list[Client]:
+        chosen = list(self.cleaned_data["clients"])
+        if not chosen and self.preset:
+            raise forms.ValidationError(_("Choose at least one client."))
+        return chosen
+
+    def done(self, count: int) -> Done:
+        if not count:
+            return Done(
+                _now("Nobody could be mailed. Tell the client by other means and record it."), level=messages.WARNING
+            )
+        return Done(ngettext("%d mail is in the outbox.", "%d mails are in the outbox.", count) % count)
+
+
+@verb
+class Notify(TellForm):
+    slug = "notify"
+    label = _("Send client notice")
+    obligation = Obligation.NOTIFY
+    message = message_field(
+        required=False, help_text=_("Added to what clients may be told; may be empty. Clients read it.")
+    )
+
+    def act(self, *, now: dt.datetime) -> Done:
+        return self.done(lifecycle.notify_client(self.subject, by=self.by, now=now, **self.cleaned_data))
+
+
+@verb
+class PostUpdate(TellForm):
+    slug = "update"
+    label = _("Post update")
+    obligation = Obligation.UPDATE
+    message = message_field(
+        help_text=_("What is new, what is done about it, when the next update comes. Clients read it.")
+    )
+
+    def act(self, *, now: dt.datetime) -> Done:
+        return self.done(lifecycle.post_update(self.subject, by=self.by, now=now, **self.cleaned_data))
+
+
+@verb
+class RecordTold(VerbForm):
+    slug = "tell"
+    label = _("Record told by other means")
+    lawful_in = (*NOT_CLOSED, Status.CLOSED)
+    presets = ("client", "obligation")
+
+    client = forms.ModelChoiceField(Client.objects.none(), label=_("Client"))
+    obligation = forms.ChoiceField(
+        label=_("What they were told"),
+        choices=[(o.value, o.label) for o in (Obligation.NOTIFY, Obligation.UPDATE, Obligation.REPORT)],
+    )
+    at = at_field()
+    evidence = forms.CharField(
+        label=_("Evidence"),
+        max_length=2_000,
+        widget=forms.Textarea(attrs={"rows": 3}),
+        help_text=_("How they were told and who took it, for example “called +1 555 0100, spoke to Ms Reyes”."),
+    )
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        affected = [client.pk for client in lifecycle.affected_clients(self.subject)]
+        field: Any = self.fields["client"]
+        field.queryset = Client.objects.filter(pk__in=affected)
+        if len(affected) == 1:
+            self.initial.setdefault("client", affected[0])
+
+    @classmethod
+    def is_lawful(cls, subject: Incident) -> bool:
+        owed = (Obligation.NOTIFY, Obligation.UPDATE, Obligation.REPORT)
+        return subject.deadlines.open().filter(obligation__in=owed).exists()
+
+    def explanation(self) -> str | Promise:
+        return _("Meets what the client is waiting for, as of the time you enter. No mail is sent.")
+
+    def act(self, *, now: dt.datetime) -> Done:
+        told = self.cleaned_data
+        lifecycle.record_told(
+            self.subject,
+            told["client"],
+            told["obligation"],
+            by=self.by,
+            now=now,
+            at=told["at"],
+            evidence=told["evidence"],
+        )
+        return Done(_now("Recorded that %(client)s was told.") % {"client": told["client"]})
+
+
+# ── mend and finish ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@verb
+class Mitigate(VerbForm):
+    slug = "mitigate"
+    label = _("Mitigate")
+    lawful_in = (Status.DECLARED, Status.ACKNOWLEDGED)
+    at = at_field()
+    reason = reason_field(required=False)
+
+    def explanation(self) -> str | Promise:
+        return _("The effect on clients has ended although the cause may remain. Resolution is still owed.")
+
+    def act(self, *, now: dt.datetime) -> Done:
+        incident = lifecycle.mitigate(self.subject, by=self.by, now=now, **self.cleaned_data)
+        return Done(_now("%(ref)s is mitigated.") % {"ref": incident.reference})
+
+
+@verb
+class Resolve(VerbForm):
+    slug = "resolve"
+    label = _("Resolve")
+    at = at_field()
+    reason = reason_field(required=False)
+
+    def explanation(self) -> str | Promise:
+        return _("It works again: ends updates and starts the reports that are owed. Notices not yet sent stay owed.")
+
+    def act(self, *, now: dt.datetime) -> Done:
+        incident = lifecycle.resolve(self.subject, by=self.by, now=now, **self.cleaned_data)
+        return Done(_now("%(ref)s is resolved.") % {"ref": incident.reference})
+
+
+@verb
+class Reopen(VerbForm):
+    slug = "reopen"
+    label = _("Reopen")
+    lawful_in = (Status.RESOLVED, Status.CLOSED)
+    at = at_field(_("When it came back"))
+    reason = reason_field(help_text=_("What came back. Kept in the audit trail."))
+
+    def explanation(self) -> str | Promise:
+        return _("Mitigation, resolution and updates are owed anew. Notices that were given stay given.")
+
+    def act(self, *, now: dt.datetime) -> Done:
+        incident = lifecycle.reopen(self.subject, by=self.by, now=now, **self.cleaned_data)
+        return Done(_now("%(ref)s is open again.") % {"ref": incident.reference})
+
+
+@verb
+class Close(VerbForm):
+    slug = "close"
+    label = _("Close")
+    lawful_in = (Status.RESOLVED,)
+    reason = reason_field(required=False)
+
+    def explanation(self) -> str | Promise:
+        return _("Nothing more to do. It can be reopened if it comes back.")
+
+    def act(self, *, now: dt.datetime) -> Done:
+        incident = lifecycle.close(self.subject, by=self.by, now=now, **self.cleaned_data)
+        return Done(_now("%(ref)s is closed.") % {"ref": incident.reference})
+
+
+# ── put right ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@verb
+class Reclassify(VerbForm):
+    slug = "reclassify"
+    label = _("Reclassify")
+    severity = of(Incident, "severity")
+    reason = reason_field(help_text=_("Clients and auditors will ask."))
+
+    def explanation(self) -> str | Promise:
+        return _now(
+            "The severity is %(severity)s. Open deadlines of the old severity end; those of the new one are counted "
+            "from the original events and may be overdue at once."
+        ) % {"severity": self.subject.get_severity_display()}
+
+    def act(self, *, now: dt.datetime) -> Done:
+        incident = lifecycle.reclassify(self.subject, by=self.by, now=now, **self.cleaned_data)
+        change = {"ref": incident.reference, "severity": incident.get_severity_display()}
+        return Done(_now("%(ref)s is now %(severity)s.") % change)
+
+
+@verb
+class CorrectTimes(VerbForm):
+    slug = "correct-times"
+    label = _("Correct times")
+    lawful_in = (*NOT_CLOSED, Status.CLOSED)
+    detected_at = of(Incident, "detected_at")
+    aware_at = of(Incident, "aware_at")
+    occurred_at = of(Incident, "occurred_at")
+    reason = reason_field(help_text=_("Stays visible to auditors."))
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        for name in ("detected_at", "aware_at", "occurred_at"):
+            self.initial[name] = getattr(self.subject, name)
+
+    def explanation(self) -> str | Promise:
+        return _("Deadlines are recomputed from the corrected times. A time that is left empty stays as it was.")
+
+    def act(self, *, now: dt.datetime) -> Done:
+        corrected = {name: value for name, value in self.cleaned_data.items() if name in self.changed_data}
+        lifecycle.correct_times(self.subject, by=self.by, now=now, **{"reason": "", **corrected})
+        return Done(_now("The times of %(ref)s are corrected.") % {"ref": self.subject.reference})
+
+
+@verb
+class Assign(VerbForm):
+    slug = "assign"
+    label = _("Assign responder")
+    user = forms.ModelChoiceField(User.objects.filter(is_active=True).order_by("username"), label=_("Colleague"))
+    role = of(Responder, "role")
+
+    def explanation(self) -> str | Promise:
+        return _("Responders are warned before this incident's deadlines.")
+
+    def act(self, *, now: dt.datetime) -> Done:
+        responder = lifecycle.assign(self.subject, by=self.by, now=now, **self.cleaned_data)
+        return Done(_now("%(who)s is assigned.") % {"who": responder})
+
+
+@verb
+class Note(VerbForm):
+    slug = "note"
+    label = _("Add to timeline")
+    lawful_in = (*NOT_CLOSED, Status.CLOSED)
+    text = of(TimelineEntry, "text", widget=forms.Textarea(attrs={"rows": 3}))
+    at = at_field()
+    is_client_visible = of(TimelineEntry, "is_client_visible")
+
+    def act(self, *, now: dt.datetime) -> Done:
+        lifecycle.note(self.subject, by=self.by, now=now, **self.cleaned_data)
+        return Done(_now("Added to the timeline."))
+
+
+#: The verb that does what is owed; a report has no mail of its own yet.
+SERVES: Mapping[str, type[VerbForm]] = {
+    Obligation.ACKNOWLEDGE: Acknowledge,
+    Obligation.NOTIFY: Notify,
+    Obligation.UPDATE: PostUpdate,
+    Obligation.MITIGATE: Mitigate,
+    Obligation.RESOLVE: Resolve,
+    Obligation.REPORT: RecordTold,
+}
+
+
+def presets_for(deadline: Deadline) -> dict[str, str]:
+    """What the address says, so that the form knows which client the deadline is about."""
+    if deadline.obligation in (Obligation.NOTIFY, Obligation.UPDATE):
+        return {"clients": str(deadline.client_id)}
+    if deadline.obligation == Obligation.REPORT:
+        return {"client": str(deadline.client_id), "obligation": deadline.obligation}
+    return {}
