@@ -248,6 +248,12 @@ class AuditedModelAdmin(SimpleHistoryAdmin):  # type: ignore[misc]  # the librar
             setattr(current, name, getattr(obj, name))
         current.save()
 
+    # the list
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        context = {"title": capfirst(self.opts.verbose_name_plural), **(extra_context or {})}
+        return super().changelist_view(request, context)  # type: ignore[no-any-return]
+
     # the acts
 
     def get_acts(self) -> Sequence[type[ActForm]]:

@@ -62,4 +62,4 @@ class FilteredAdmin(AuditedModelAdmin):
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         is_filtered = any(request.GET.get(name) for name in self.filterset_class.base_filters)
         context = {"is_filtered": is_filtered, **(extra_context or {})}
-        return super().changelist_view(request, context)  # type: ignore[no-any-return]
+        return super().changelist_view(request, context)

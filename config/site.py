@@ -39,7 +39,7 @@ class DueNoticeSite(admin.AdminSite):
     site_title = _("Due Notice")
     index_title = _("What is due next")
     index_template = "admin/board.html"
-    enable_nav_sidebar = True
+    site_url = None  # the admin is the whole site
 
     def __init__(self, name: str = "admin") -> None:
         super().__init__(name)

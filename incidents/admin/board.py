@@ -16,8 +16,6 @@ from config.admin import list_of
 from config.site import Tile, site
 from incidents.admin.deadline import DeadlineFilter, readable, rows
 from incidents.models import Deadline, Incident, Notice, Standing
-from incidents.models.incident import OPEN_STATUSES
-from incidents.models.notice import STUCK_STATES
 
 SHOWN = 50
 
@@ -50,14 +48,10 @@ def _more_url(request: HttpRequest) -> str:
     return f"{list_of(Deadline)}?{urlencode(kept)}"
 
 
-def _filtered(model: type[Any], **params: Any) -> str:
-    return f"{list_of(model)}?{urlencode(params, doseq=True)}"
-
-
 @site.register_tile
 def open_critical(request: HttpRequest, now: dt.datetime) -> Tile | None:
     count = Incident.objects.open().filter(severity=Severity.CRITICAL).count()
-    url = _filtered(Incident, severity=Severity.CRITICAL, status=[str(status) for status in OPEN_STATUSES])
+    url = f"{list_of(Incident)}?severity={Severity.CRITICAL}&status=open"
     return Tile(_("Critical incidents open"), count, url, "warn" if count else "calm")
 
 
@@ -82,5 +76,5 @@ def missed(request: HttpRequest, now: dt.datetime) -> Tile | None:
 @site.register_tile
 def stuck_notices(request: HttpRequest, now: dt.datetime) -> Tile | None:
     count = Notice.objects.needing_a_person().count()
-    url = _filtered(Notice, state=[str(state) for state in STUCK_STATES])
+    url = f"{list_of(Notice)}?state=stuck"
     return Tile(_("Notices that need a person"), count, url, "bad" if count else "calm")

@@ -142,7 +142,7 @@ def rows(deadlines: Sequence[Deadline], *, now: dt.datetime, by: User | None = N
 
 def action_for(deadline: Deadline) -> Action | None:
     verb = SERVES[deadline.obligation]
-    if not deadline.is_open or deadline.incident.status not in verb.lawful_in:
+    if not deadline.is_open or deadline.started_at is None or deadline.incident.status not in verb.lawful_in:
         return None
     query = urlencode(presets_for(deadline))
     address = act_url(deadline.incident, verb.slug)
@@ -150,9 +150,9 @@ def action_for(deadline: Deadline) -> Action | None:
 
 
 def readable(deadlines: DeadlineQuerySet) -> DeadlineQuerySet:
-    """With everything that a row shows, nearest due time first, those without one last."""
+    """With everything that a row shows, nearest due time first, then those without a number, then those that wait."""
     found = deadlines.select_related("incident", "client", "agreement", "commitment")
-    return found.order_by(F("due_at").asc(nulls_last=True), "pk")
+    return found.order_by(F("due_at").asc(nulls_last=True), F("started_at").asc(nulls_last=True), "pk")
 
 
 def audience_in_words(audience: Iterable[str], client: Client, contacts: int) -> str:

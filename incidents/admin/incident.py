@@ -30,11 +30,12 @@ from config.models import User
 from incidents.admin import badges
 from incidents.admin.deadline import MOMENTS, DeadlineRow, audience_in_words, readable, rows
 from incidents.admin.verbs import VERBS, Contacts, Declare, Note, usable_contacts
-from incidents.models import AffectedAgreement, Deadline, Incident, Notice, Responder, Standing, TimelineEntry
-from incidents.models.incident import Category, Status
+from incidents.models import AffectedAgreement, Deadline, Incident, Notice, Responder, TimelineEntry
+from incidents.models.incident import Category, IncidentQuerySet, Status
 
 SHOWN_NOTICES = 50
 SHOWN_ENTRIES = 100
+SHOWN_PLANNED = 6
 
 #: Floors above say what else belongs to an incident, such as its review.
 FollowUp = Callable[[Incident], tuple[str | Promise, str] | None]
@@ -115,8 +116,12 @@ class Workspace:
         return next((row for row in self.deadlines if row.deadline.is_open and row.deadline.due_at), None)
 
     @property
-    def has_missed(self) -> bool:
-        return any(row.standing == Standing.MISSED and row.deadline.is_open for row in self.deadlines)
+    def planned_soon(self) -> list[Planned]:
+        return self.planned[:SHOWN_PLANNED]
+
+    @property
+    def planned_later(self) -> list[Planned]:
+        return self.planned[SHOWN_PLANNED:]
 
     @property
     def instants(self) -> list[tuple[str, str]]:
@@ -198,7 +203,9 @@ def _planned(deadlines: Sequence[Deadline], contacts: Contacts) -> list[Planned]
 
 class IncidentFilter(django_filters.FilterSet):  # type: ignore[misc]  # the library ships no types
     severity = django_filters.ChoiceFilter(choices=Severity.choices, label=_("Severity"), empty_label=_("All"))
-    status = django_filters.MultipleChoiceFilter(choices=Status.choices, label=_("Status"))
+    status = django_filters.ChoiceFilter(
+        choices=(("open", _("Open")), *Status.choices), label=_("Status"), empty_label=_("All"), method="by_status"
+    )
     category = django_filters.ChoiceFilter(choices=Category.choices, label=_("Category"), empty_label=_("All"))
     detected_from = DayFilter("detected_at", label=_("Detected from"))
     detected_until = DayFilter("detected_at", label=_("Detected until"), is_end=True)
@@ -206,6 +213,9 @@ class IncidentFilter(django_filters.FilterSet):  # type: ignore[misc]  # the lib
     class Meta:
         model = Incident
         fields = ()
+
+    def by_status(self, queryset: IncidentQuerySet, name: str, value: str) -> IncidentQuerySet:
+        return queryset.open() if value == "open" else queryset.filter(status=value)
 
 
 @admin.register(Incident)
@@ -273,6 +283,8 @@ class IncidentAdmin(FilteredAdmin):
         context = {
             "title": f"{incident.reference} · {incident.title}",
             "subtitle": None,
+            "show_save_and_add_another": False,
+            "show_save_and_continue": False,
             "workspace": workspace_of(incident, now=timezone.now(), by=request.user),  # type: ignore[arg-type]
             "note": Note(subject=incident, by=request.user, prefix=None),  # type: ignore[arg-type]
             "note_url": reverse("admin:incidents_incident_note", args=[incident.pk]),

@@ -22,7 +22,7 @@ from config.forms import ActForm, Done, reason_field
 from incidents import outbox
 from incidents.admin import badges
 from incidents.models import DeliveryAttempt, Notice
-from incidents.models.notice import STUCK_STATES, NoticeKind, NoticeState, Outcome
+from incidents.models.notice import STUCK_STATES, NoticeKind, NoticeQuerySet, NoticeState, Outcome
 
 
 class SendAgain(ActForm):
@@ -48,7 +48,12 @@ class SendAgain(ActForm):
 
 
 class NoticeFilter(django_filters.FilterSet):  # type: ignore[misc]  # the library ships no types
-    state = django_filters.MultipleChoiceFilter(choices=NoticeState.choices, label=_("State"))
+    state = django_filters.ChoiceFilter(
+        choices=(("stuck", _("Needs a person")), *NoticeState.choices),
+        label=_("State"),
+        empty_label=_("All"),
+        method="by_state",
+    )
     kind = django_filters.ChoiceFilter(choices=NoticeKind.choices, label=_("Kind"), empty_label=_("All"))
     client = django_filters.ModelChoiceFilter(queryset=Client.objects.all(), label=_("Client"), empty_label=_("All"))
     incident = django_filters.CharFilter(
@@ -60,6 +65,9 @@ class NoticeFilter(django_filters.FilterSet):  # type: ignore[misc]  # the libra
     class Meta:
         model = Notice
         fields = ()
+
+    def by_state(self, queryset: NoticeQuerySet, name: str, value: str) -> NoticeQuerySet:
+        return queryset.needing_a_person() if value == "stuck" else queryset.filter(state=value)
 
 
 class AttemptInline(admin.TabularInline):  # type: ignore[type-arg]

@@ -79,8 +79,8 @@ class Declare(ActForm):
     detected_at = of(Incident, "detected_at", help_text=_("When somebody or a probe first saw it."))
     aware_at = of(Incident, "aware_at", help_text=_("When we knew. Leave empty if that was when it was detected."))
     occurred_at = of(Incident, "occurred_at", help_text=_("When it really began, if that is known."))
-    client_summary = of(Incident, "client_summary")
-    description = of(Incident, "description")
+    client_summary = of(Incident, "client_summary", widget=forms.Textarea(attrs={"rows": 4}))
+    description = of(Incident, "description", widget=forms.Textarea(attrs={"rows": 4}))
 
     def explanation(self) -> str | Promise:
         return _(
