@@ -10,6 +10,7 @@ from typing import Any
 from celery import Celery
 from celery.contrib.django.task import DjangoTask
 from django.db import transaction
+from kombu.transport import TRANSPORT_ALIASES
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
@@ -41,6 +42,8 @@ def _bounded() -> dict[str, Any]:
         options |= {"socket_timeout": RING_TIMEOUT, "socket_connect_timeout": RING_TIMEOUT, "max_retries": 0}
     return options
 
+
+TRANSPORT_ALIASES["filesystem"] = "config.broker:Transport"
 
 app = Celery("due_notice", task_cls=Doorbell)
 app.config_from_object("django.conf:settings", namespace="CELERY")
