@@ -31,9 +31,9 @@ class Trouble(Exception):
 
 
 def bind(usual: int, *, named: int | None, what: str, option: str) -> socket.socket:
-    """A socket bound to 127.0.0.1 at the named port, or else at the usual one or the next that is free.
+    """A listening socket on 127.0.0.1 at the named port, or else at the usual one or the next that is free.
 
-    Nothing is heard on it until somebody listens. Raises Trouble if the named port is taken.
+    Whoever connects before its server has started is kept waiting. Raises Trouble if the named port is taken.
     """
     if named is not None:
         bound = _try_to_bind(named)
@@ -54,6 +54,7 @@ def _try_to_bind(port: int) -> socket.socket | None:
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # a port that was in use a second ago is free
     try:
         bound.bind((HOST, port))
+        bound.listen()  # only now is it certain that nobody else has it
     except OSError as error:
         bound.close()
         if error.errno == errno.EADDRINUSE:

@@ -7,11 +7,10 @@ therefore what they would show had the demo run all that time.
 
 from __future__ import annotations
 
-import contextlib
 import datetime as dt
 import functools
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,7 @@ from django.db import transaction
 from django.db.models import Max, Min
 
 from agreements.models import Client, Obligation, Service, Severity
-from config.history import AuditedModel, acting
+from config.history import acting
 from config.models import User
 from incidents import lifecycle, notices, outbox
 from incidents.models import Deadline, Incident
@@ -139,7 +138,7 @@ class Story:
         return case
 
     def play(self) -> None:
-        with _trail_dated() as date_trail:
+        with world.trail_dated() as date_trail:
             for at, step in sorted(self.steps, key=lambda step: step[0]):
                 self._live_until(at, date_trail)
                 date_trail(at)
@@ -156,20 +155,6 @@ class Story:
 
     def _next_moment(self) -> dt.datetime | None:
         return Deadline.objects.aggregate(first=Min("next_action_at"))["first"]  # type: ignore[no-any-return]
-
-
-@contextlib.contextmanager
-def _trail_dated() -> Iterator[Callable[[dt.datetime], None]]:
-    """Lets history rows bear the instant of the step that wrote them; the library reads this attribute of a model."""
-
-    def date_trail(at: dt.datetime) -> None:
-        AuditedModel._history_date = at  # type: ignore[attr-defined]
-
-    try:
-        yield date_trail
-    finally:
-        if hasattr(AuditedModel, "_history_date"):
-            del AuditedModel._history_date
 
 
 # ── the story ───────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -196,12 +181,12 @@ def newest_incident_at() -> dt.datetime | None:
 
 
 def next_client_warning(now: dt.datetime) -> dt.datetime | None:
-    """The first instant from `now` on at which a client's contacts hear of a deadline if nobody acts."""
+    """The first instant after `now` at which a client's contacts hear of a deadline if nobody acts."""
     coming = (
         moment.at
         for deadline in Deadline.objects.open().filter(next_action_at__isnull=False)
         for moment in deadline.planned_moments()
-        if moment.at >= now and "contacts" in moment.audience
+        if moment.at > now and "contacts" in moment.audience
     )
     return min(coming, default=None)
 
@@ -217,7 +202,7 @@ def _closed_ones(story: Story, olga: User, max_: User) -> None:
         client_summary="Names of your zones cannot be resolved. We are bringing the connections of our sites back.",
     )
     _answered(backbone, olga, after=6, told_after=20)
-    for count in range(1, 6):
+    for count in range(1, 7):
         backbone.then(55 * count, lifecycle.post_update, by=olga, message="Sites are being reconnected one by one.")
     _mended(backbone, "backbone", olga)
     backbone.then(

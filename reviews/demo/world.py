@@ -6,8 +6,9 @@ adds only what is missing and changes nothing that somebody has edited meanwhile
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from django.contrib.auth.hashers import make_password
 from django.contrib.auth.models import Group
@@ -30,7 +31,7 @@ from agreements.models import (
 )
 from agreements.models.commitment import DayEnd, Unit
 from config import roles
-from config.history import acting
+from config.history import AuditedModel, acting
 from config.models import User
 
 PASSWORD = "due-notice"  # noqa: S105 - printed for everybody to read; the demo is reachable from this machine only
@@ -77,7 +78,7 @@ ADVENTURE_AMENDMENT = (
     " (Amendment No. 1; replaces the former period of twenty-four hours.)"
 )
 
-AMENDED_BEFORE = dt.timedelta(days=21)  # the amendment with Adventure Works is that young
+ADVENTURE_SERVICES = ("DNS", "Managed database", "Sign-in", "Code hosting")
 
 Hours = tuple[Sequence[int], str, str]  # weekdays, opens, closes
 
@@ -86,15 +87,36 @@ WEEKDAYS, ALL_DAYS = range(5), range(7)
 
 @transaction.atomic
 def load(now: dt.datetime) -> None:
-    """Make the people, services, clients and agreements that are missing, as of long before `now`."""
-    ada = _people(now)["ada"]
-    with acting(ada, reason="Entered from the signed agreement."):
-        for name, description in SERVICES.items():
-            Service.objects.get_or_create(name=name, defaults={"description": description})
-        _northwind(now)
-        _contoso(now)
-        _fabrikam(now)
-        _adventure_works(now)
+    """Make the people, services, clients and agreements that are missing, each as of its day before `now`."""
+    with trail_dated() as date_trail:
+        date_trail(_days_before(now, 600))
+        ada = _people(_days_before(now, 600))["ada"]
+        with acting(ada, reason="Entered from the signed agreement."):
+            for name, description in SERVICES.items():
+                Service.objects.get_or_create(name=name, defaults={"description": description})
+            for age, make in (
+                (500, _contoso),
+                (420, _northwind),
+                (330, _adventure_works),
+                (300, _fabrikam),
+                (21, _amend_adventure_works),
+            ):
+                date_trail(_days_before(now, age))
+                make(_days_before(now, age))
+
+
+@contextlib.contextmanager
+def trail_dated() -> Iterator[Callable[[dt.datetime], None]]:
+    """Lets history rows bear the instant of the step that wrote them; the library reads this attribute of a model."""
+
+    def date_trail(at: dt.datetime) -> None:
+        AuditedModel._history_date = at  # type: ignore[attr-defined]
+
+    try:
+        yield date_trail
+    finally:
+        if hasattr(AuditedModel, "_history_date"):
+            del AuditedModel._history_date
 
 
 def people() -> dict[str, User]:
@@ -102,7 +124,7 @@ def people() -> dict[str, User]:
     return {user.username: user for user in User.objects.filter(username__in=[person[0] for person in PEOPLE])}
 
 
-def _people(now: dt.datetime) -> dict[str, User]:
+def _people(joined_at: dt.datetime) -> dict[str, User]:
     known = people()
     password = make_password(PASSWORD)
     for login, first_name, last_name, role, time_zone in PEOPLE:
@@ -117,7 +139,7 @@ def _people(now: dt.datetime) -> dict[str, User]:
             time_zone=time_zone,
             is_staff=True,
             is_superuser=role == roles.ADMINISTRATOR,
-            date_joined=now - dt.timedelta(days=600),
+            date_joined=joined_at,
         )
         known[login].groups.add(Group.objects.get(name=role))
     return known
@@ -126,7 +148,7 @@ def _people(now: dt.datetime) -> dict[str, User]:
 # ── the clients ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _northwind(now: dt.datetime) -> None:
+def _northwind(signed_at: dt.datetime) -> None:
     if _has_agreement("NW-2025-03"):
         return
     client = _client(
@@ -141,7 +163,7 @@ def _northwind(now: dt.datetime) -> None:
         client,
         calendar,
         presets.SEED_CLAUSE.format(hours=4),
-        now - dt.timedelta(days=420),
+        signed_at,
         "Object storage",
         "Backups",
         "Payments API",
@@ -149,7 +171,7 @@ def _northwind(now: dt.datetime) -> None:
     presets.apply_preset(agreement, "notify_within_hours", hours=4)
 
 
-def _contoso(now: dt.datetime) -> None:
+def _contoso(signed_at: dt.datetime) -> None:
     if _has_agreement("CT-2024-11"):
         return
     client = _client(
@@ -159,7 +181,7 @@ def _contoso(now: dt.datetime) -> None:
         ("Contoso Duty Manager", "duty@contoso.example", "+49 30 5550 199"),
     )
     calendar = _calendar("Office hours, Berlin", "Europe/Berlin", (WEEKDAYS, "09:00", "17:00"))
-    for year in (now.year, now.year + 1):
+    for year in range(signed_at.year, signed_at.year + 4):
         for month, day, name in (
             (1, 1, "New Year's Day"),
             (5, 1, "Labour Day"),
@@ -174,7 +196,7 @@ def _contoso(now: dt.datetime) -> None:
         client,
         calendar,
         CONTOSO_CLAUSE,
-        now - dt.timedelta(days=500),
+        signed_at,
         "Object storage",
         "Sign-in",
         "Endpoint protection",
@@ -182,7 +204,7 @@ def _contoso(now: dt.datetime) -> None:
     presets.apply_preset(agreement, "office_hours_support")
 
 
-def _fabrikam(now: dt.datetime) -> None:
+def _fabrikam(signed_at: dt.datetime) -> None:
     if _has_agreement("FB-2025-07"):
         return
     client = _client(
@@ -191,7 +213,7 @@ def _fabrikam(now: dt.datetime) -> None:
         ("Fabrikam Service Desk", "servicedesk@fabrikam.example", "+44 20 7946 0321"),
     )
     calendar = _calendar("Business days, London", "Europe/London", (WEEKDAYS, "08:00", "18:00"))
-    for year in (now.year, now.year + 1):
+    for year in range(signed_at.year, signed_at.year + 4):
         for month, day, name in ((1, 1, "New Year's Day"), (12, 25, "Christmas Day"), (12, 26, "Boxing Day")):
             _closed(calendar, dt.date(year, month, day), name)
     agreement = _agreement(
@@ -199,7 +221,7 @@ def _fabrikam(now: dt.datetime) -> None:
         client,
         calendar,
         FABRIKAM_CLAUSE,
-        now - dt.timedelta(days=300),
+        signed_at,
         "Content delivery",
         "DNS",
         "API control plane",
@@ -208,8 +230,7 @@ def _fabrikam(now: dt.datetime) -> None:
     presets.apply_preset(agreement, "critical_support_24x7")
 
 
-def _adventure_works(now: dt.datetime) -> None:
-    """An agreement and its amendment: incidents from before the amendment stay under the older version."""
+def _adventure_works(signed_at: dt.datetime) -> None:
     if _has_agreement("AW-2025-01"):
         return
     client = _client(
@@ -219,19 +240,31 @@ def _adventure_works(now: dt.datetime) -> None:
         ("Adventure Works NOC", "noc@adventure-works.example", "+91 80 5550 4400"),
     )
     calendar = _calendar("Office hours, Bengaluru", "Asia/Kolkata", (range(6), "09:30", "18:30"))
-    for year in (now.year, now.year + 1):
+    for year in range(signed_at.year, signed_at.year + 4):
         for month, day, name in ((1, 26, "Republic Day"), (8, 15, "Independence Day"), (10, 2, "Gandhi Jayanti")):
             _closed(calendar, dt.date(year, month, day), name)
-    services = ("DNS", "Managed database", "Sign-in", "Code hosting")
-    amended_at = _midnight(now - AMENDED_BEFORE)
     clause = ADVENTURE_CLAUSE.format(hours="twenty-four")
-    first = _agreement("AW-2025-01", client, calendar, clause, now - dt.timedelta(days=330), *services)
-    _owe(first, Obligation.NOTIFY, 24, sends_holding_notice=True)
-    _owe(first, Obligation.RESOLVE, None)
+    agreement = _agreement("AW-2025-01", client, calendar, clause, signed_at, *ADVENTURE_SERVICES)
+    _owe(agreement, Obligation.NOTIFY, 24, sends_holding_notice=True)
+    _owe(agreement, Obligation.RESOLVE, None)
+
+
+def _amend_adventure_works(amended_at: dt.datetime) -> None:
+    """The amendment is a second version: incidents from before it stay under the first."""
+    first = ServiceAgreement.objects.filter(reference="AW-2025-01", version=1).first()
+    if first is None or hasattr(first, "superseded_by") or first.ends_at is not None:
+        return
     first.ends_at = amended_at
     first.save()
     second = _agreement(
-        "AW-2025-01", client, calendar, ADVENTURE_AMENDMENT, amended_at, *services, version=2, supersedes=first
+        "AW-2025-01",
+        first.client,
+        first.calendar,
+        ADVENTURE_AMENDMENT,
+        amended_at,
+        *ADVENTURE_SERVICES,
+        version=2,
+        supersedes=first,
     )
     _owe(second, Obligation.NOTIFY, 8, sends_holding_notice=True)
     _owe(second, Obligation.UPDATE, 4, is_recurring=True)
@@ -289,9 +322,9 @@ def _clock(time: str) -> dt.time:
     return dt.time.fromisoformat(time)
 
 
-def _midnight(at: dt.datetime) -> dt.datetime:
-    """An agreement begins with a day."""
-    return at.replace(hour=0, minute=0, second=0, microsecond=0)
+def _days_before(now: dt.datetime, days: int) -> dt.datetime:
+    """The midnight so many days ago; an agreement begins with a day."""
+    return (now - dt.timedelta(days=days)).replace(hour=0, minute=0, second=0, microsecond=0)
 
 
 def _agreement(
@@ -311,7 +344,7 @@ def _agreement(
         client=client,
         calendar=calendar,
         clause=clause,
-        effective_at=_midnight(effective_at),
+        effective_at=effective_at,
         owner=people()["max"],
     )
     agreement.full_clean()

@@ -116,7 +116,7 @@ class Command(BaseCommand):
         self._step(f"Bringing the database {_shown(var / 'db.sqlite3')} up to date")
         (var / "demo.json").write_text(json.dumps({"made_by": "manage.py demo"}) + "\n")
         call_command("migrate", interactive=False, verbosity=0)
-        now = timezone.now()
+        now = timezone.now().replace(microsecond=0)
         self._step("Looking after clients, agreements and colleagues")
         world.load(now)
         # The mails of the past go to our own mail server and nowhere else, with the addresses of this start in them.
