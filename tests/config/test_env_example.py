@@ -15,7 +15,7 @@ def test_the_example_lists_every_variable_that_the_settings_read() -> None:
         node.args[0].value
         for node in ast.walk(tree)
         if isinstance(node, ast.Call)
-        and ast.unparse(node.func).startswith("env.")
+        and re.fullmatch(r"env\.\w+", ast.unparse(node.func))
         and node.args
         and isinstance(node.args[0], ast.Constant)
     }
