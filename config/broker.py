@@ -22,12 +22,12 @@ from kombu.utils.json import dumps, loads
 class Channel(filesystem.Channel):
     """Messages are files `<time>_<id>.<queue>.msg`; whoever renames one has it."""
 
-    def _put(self, queue: str, message: Any, **options: Any) -> None:
+    def _put(self, queue: str, payload: dict[str, Any], **kwargs: Any) -> None:  # type: ignore[override]  # as kombu does
         folder = Path(self.data_folder_out)
         # The clock of the machine, not of the process: messages are read in the order of their names.
         name = f"{uuid.uuid1().time:020d}_{uuid.uuid4()}.{queue}.msg"
         aside = folder / f"{name}.writing"
-        aside.write_text(dumps(message))
+        aside.write_text(dumps(payload))
         aside.rename(folder / name)
 
     def _get(self, queue: str, timeout: float | None = None) -> Any:
