@@ -94,6 +94,9 @@ class Command(BaseCommand):
                 killed = children.stop() if children else []
         if killed:
             raise Trouble(f"Had to be killed, as it did not end by itself: {', '.join(killed)}.")
+        if not self._is_up:
+            self.stdout.write("Stopped before it was up. The next start does what is missing.")
+            return
         self.stdout.write("Stopped. Everything is kept; the next start goes on from here, --fresh starts over.")
 
     # ── the start ───────────────────────────────────────────────────────────────────────────────────────────────────
