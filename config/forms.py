@@ -96,6 +96,25 @@ def of(model: type[models.Model], name: str, **options: Any) -> Any:
     return field.formfield(**options)  # type: ignore[union-attr]
 
 
+class RowsFormSet(forms.BaseInlineFormSet):  # type: ignore[type-arg]
+    """Rows of a page's table. Asks the database about constraints that name the page's own row, too.
+
+    Django leaves those out, because a new page has no row yet, and then fails when it saves.
+    """
+
+    def clean(self) -> None:
+        super().clean()
+        if self.instance.pk is None:
+            return
+        for form in self.forms:
+            if form.has_changed() and not form.errors and form not in self.deleted_forms:
+                missing = {field.name for field in form.instance._meta.fields} - set(form.fields)
+                try:
+                    form.instance.validate_constraints(exclude=missing)
+                except ValidationError as error:
+                    add_refusal(form, error)
+
+
 def reason_field(**options: Any) -> forms.CharField:
     """Why it is done, for the audit trail; required unless said otherwise."""
     options.setdefault("help_text", _("Kept in the audit trail."))

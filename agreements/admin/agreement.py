@@ -19,7 +19,7 @@ from django.utils.translation import ngettext
 from agreements import presets, versions
 from agreements.models import Commitment, ServiceAgreement, ServiceCoverage
 from config.admin import AuditedModelAdmin, link, page_of, zoned
-from config.forms import ActForm, Done, of, reason_field
+from config.forms import ActForm, Done, RowsFormSet, of, reason_field
 from config.history import acting
 
 
@@ -91,6 +91,7 @@ class Amend(ActForm):
 
 class CoverageInline(admin.TabularInline):  # type: ignore[type-arg]
     model = ServiceCoverage
+    formset = RowsFormSet
     autocomplete_fields = ("service",)
     extra = 0
 
@@ -99,6 +100,7 @@ class CommitmentInline(admin.TabularInline):  # type: ignore[type-arg]
     """New ones in short; those that are there are edited on their own page, with their warning points."""
 
     model = Commitment
+    formset = RowsFormSet
     fields = ("severity", "obligation", "label", "amount", "unit", "start_event", "clause_number")
     extra = 0
     show_change_link = True

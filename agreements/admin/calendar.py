@@ -15,10 +15,10 @@ from agreements.models import OpeningHours, ServiceCalendar, SpecialDay
 from agreements.models.calendar import build_calendar
 from config import zones
 from config.admin import AuditedModelAdmin
-from config.forms import NATIVE_INPUTS
+from config.forms import NATIVE_INPUTS, RowsFormSet
 
 
-class HoursFormSet(forms.BaseInlineFormSet):  # type: ignore[type-arg]
+class HoursFormSet(RowsFormSet):
     """The week; checked together with the special days, because only both say whether the calendar ever opens."""
 
     special_days: forms.BaseInlineFormSet | None = None  # type: ignore[type-arg]
@@ -53,6 +53,7 @@ class HoursInline(admin.TabularInline):  # type: ignore[type-arg]
 
 class SpecialDayInline(admin.TabularInline):  # type: ignore[type-arg]
     model = SpecialDay
+    formset = RowsFormSet
     fields = ("on", "name", "opens", "closes")
     formfield_overrides = NATIVE_INPUTS
     extra = 0

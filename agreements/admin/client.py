@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
-from django import forms
 from django.contrib import admin
 from django.core.exceptions import ValidationError
 from django.db.models import Count, Q, QuerySet
@@ -16,9 +15,10 @@ from django.utils.translation import gettext_lazy as _
 
 from agreements.models import Client, Contact, Service
 from config.admin import AuditedModelAdmin, badge
+from config.forms import RowsFormSet
 
 
-class ContactFormSet(forms.BaseInlineFormSet):  # type: ignore[type-arg]
+class ContactFormSet(RowsFormSet):
     """Checks what no single row can see."""
 
     def clean(self) -> None:

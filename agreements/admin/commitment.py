@@ -12,10 +12,12 @@ from django.utils.translation import gettext_lazy as _
 from agreements import presets
 from agreements.models import Commitment, WarningPoint
 from config.admin import AuditedModelAdmin
+from config.forms import RowsFormSet
 
 
 class WarningPointInline(admin.TabularInline):  # type: ignore[type-arg]
     model = WarningPoint
+    formset = RowsFormSet
     fields = ("percent", "minutes_before", "has_contacts", "has_responders", "has_owner", "has_managers")
     extra = 0
 

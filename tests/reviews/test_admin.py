@@ -1,0 +1,208 @@
+"""The pages on which colleagues look back: a review and its corrective actions."""
+
+from __future__ import annotations
+
+import datetime as dt
+import html
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test import Client as Browser
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+from django.utils import timezone
+
+from agreements.models import Service, ServiceAgreement
+from config.models import User
+from incidents import lifecycle
+from incidents.models import Incident
+from reviews import lifecycle as reviewing
+from reviews.models import CorrectiveAction, PostIncidentReview
+
+MARKUP = "<script>alert(1)</script>"
+TODAY = timezone.now().date()
+
+
+@pytest.fixture
+def browser(olga: User) -> Browser:
+    """Olga's."""
+    browser = Browser()
+    browser.force_login(olga)
+    return browser
+
+
+def resolved(by: User) -> Incident:
+    now = timezone.now()
+    incident = lifecycle.declare(
+        by=by,
+        now=now,
+        title="Storage is down",
+        severity="critical",
+        services=list(Service.objects.all()),
+        detected_at=now - dt.timedelta(hours=1),
+    )
+    return lifecycle.resolve(incident, by=by, now=now)
+
+
+@pytest.fixture
+def review(olga: User, northwind: ServiceAgreement) -> PostIncidentReview:
+    return reviewing.open_review(resolved(olga), by=olga, now=timezone.now())
+
+
+def page(row: Any, name: str = "change") -> str:
+    return reverse(f"admin:{row._meta.app_label}_{row._meta.model_name}_{name}", args=[row.pk])
+
+
+def shown(response: Any) -> str:
+    return html.unescape(response.content.decode())
+
+
+def learned(review: PostIncidentReview, *actions: dict[str, Any], **changes: Any) -> dict[str, Any]:
+    existing = sum("id" in action for action in actions)
+    typed: dict[str, Any] = {
+        "facilitator": review.facilitator_id,
+        "summary": "A disk filled up.",
+        "root_cause": "Nobody was told that it grew.",
+        "what_will_change": "It is measured.",
+        "reason": "What we found",
+        "actions-TOTAL_FORMS": len(actions),
+        "actions-INITIAL_FORMS": existing,
+    }
+    for number, action in enumerate(actions):
+        typed |= {f"actions-{number}-{name}": value for name, value in action.items()}
+    return {**typed, **changes}
+
+
+def action(by: User, **changes: Any) -> dict[str, Any]:
+    return {"what": "Measure the disk", "owner": by.pk, "due_on": "2026-12-24", **changes}
+
+
+def test_a_review_is_opened_from_the_incidents_page_and_only_there(
+    browser: Browser, olga: User, max_: User, northwind: ServiceAgreement
+) -> None:
+    incident = resolved(olga)
+    assert browser.get(reverse("admin:reviews_postincidentreview_add")).status_code == 403
+    response = browser.post(page(incident, "open-review"), {"facilitator": max_.pk}, follow=True)
+    review = PostIncidentReview.objects.get()
+    assert review.facilitator == max_
+    assert response.redirect_chain == [(page(review), 302)]
+    on_the_incident = browser.get(page(incident))
+    assert page(review) in shown(on_the_incident)
+    assert "open-review" not in {button.slug for button in on_the_incident.context["buttons"]}
+    assert "already has a review" in shown(browser.post(page(incident, "open-review"), {}))
+
+
+def test_what_was_learned_is_written_down_and_the_review_completed(
+    browser: Browser, olga: User, review: PostIncidentReview
+) -> None:
+    assert "Write the root cause" in shown(browser.post(page(review, "complete"), {"reason": "Done"}))
+    assert browser.post(page(review), learned(review, action(olga))).status_code == 302
+    assert "The review is completed." in shown(browser.post(page(review, "complete"), {"reason": "Done"}, follow=True))
+    review.refresh_from_db()
+    assert review.is_completed
+    assert set(review.history.values_list("history_change_reason", flat=True)) >= {"What we found", "Done"}
+    assert "complete" not in {button.slug for button in browser.get(page(review)).context["buttons"]}
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"what": "x" * 10_000}, "at most 300 characters"),
+        ({"what": "Measure\r\nit"}, "Write it on one line"),
+        ({"due_on": "0001-01-01"}, "before the year 1900"),
+        ({"due_on": "9999-12-31"}, "after the year 2999"),
+        ({"due_on": ""}, "This field is required"),
+        ({"done_on": "2026-12-20"}, "Say what shows that it is done"),
+        ({"owner": 999_999}, "is not one of the available choices"),
+    ],
+)
+def test_an_action_that_cannot_be_is_refused_with_a_sentence_and_keeps_what_was_typed(
+    browser: Browser, olga: User, review: PostIncidentReview, changes: dict[str, Any], sentence: str
+) -> None:
+    response = browser.post(page(review), learned(review, action(olga, **changes)))
+    assert response.status_code == 200
+    assert sentence in shown(response)
+    assert "A disk filled up." in shown(response)
+    assert not CorrectiveAction.objects.exists()
+
+
+def test_a_change_of_what_was_learned_needs_a_reason(browser: Browser, review: PostIncidentReview) -> None:
+    response = browser.post(page(review), learned(review, reason=""))
+    assert "reason" in response.context["adminform"].form.errors
+    assert "Nobody was told that it grew." in shown(response)
+
+
+def test_actions_are_never_taken_out(browser: Browser, olga: User, review: PostIncidentReview) -> None:
+    browser.post(page(review), learned(review, action(olga)))
+    row = CorrectiveAction.objects.get()
+    browser.post(page(review), learned(review, action(olga, id=row.pk, review=review.pk, DELETE="on")))
+    assert CorrectiveAction.objects.exists()
+
+
+def test_actions_are_listed_by_progress_and_owner_and_overdue_ones_are_counted_on_the_board(
+    browser: Browser, olga: User, max_: User, review: PostIncidentReview
+) -> None:
+    day = dt.timedelta(days=1)
+    late = CorrectiveAction.objects.create(review=review, what="Late", owner=olga, due_on=TODAY - 2 * day)
+    ahead = CorrectiveAction.objects.create(review=review, what="Ahead", owner=max_, due_on=TODAY + 2 * day)
+    done = CorrectiveAction.objects.create(
+        review=review, what="Done", owner=max_, due_on=TODAY - 2 * day, done_on=TODAY - 3 * day, evidence="Tested"
+    )
+
+    def listed(**params: Any) -> set[CorrectiveAction]:
+        response = browser.get(reverse("admin:reviews_correctiveaction_changelist"), params)
+        return set(response.context["cl"].result_list)
+
+    assert listed() == {late, ahead, done}
+    assert listed(progress="open") == {late, ahead}
+    assert listed(progress="overdue") == {late}
+    assert listed(progress="done") == {done}
+    assert listed(owner=max_.pk) == {ahead, done}
+    counts = {str(tile.label): tile.count for tile in browser.get(reverse("admin:index")).context["tiles"]}
+    assert counts["Corrective actions overdue"] == 1
+
+
+def test_an_action_is_done_with_evidence_and_a_reason_on_its_own_page(
+    browser: Browser, olga: User, review: PostIncidentReview
+) -> None:
+    row = CorrectiveAction.objects.create(review=review, what="Measure the disk", owner=olga, due_on=TODAY)
+    sent = {"what": row.what, "owner": olga.pk, "due_on": TODAY.isoformat(), "done_on": TODAY.isoformat()}
+    assert "Say what shows that it is done" in shown(browser.post(page(row), {**sent, "reason": "Done"}))
+    assert browser.post(page(row), {**sent, "evidence": "Alarm tested", "reason": "Done"}).status_code == 302
+    row.refresh_from_db()
+    assert row.done_on == TODAY
+
+
+def test_markup_in_a_review_is_shown_as_it_was_typed(browser: Browser, olga: User, review: PostIncidentReview) -> None:
+    sent = learned(review, action(olga, what=MARKUP), summary=MARKUP, root_cause=MARKUP, what_will_change=MARKUP)
+    assert browser.post(page(review), sent).status_code == 302
+    for address in (
+        page(review),
+        page(review, "history"),
+        reverse("admin:reviews_correctiveaction_changelist"),
+        page(CorrectiveAction.objects.get()),
+    ):
+        text = browser.get(address).content.decode()
+        assert MARKUP not in text, address
+        assert "alert(1)" in text, address
+
+
+def test_lists_ask_as_many_queries_for_twenty_rows_as_for_two(
+    browser: Browser, olga: User, northwind: ServiceAgreement
+) -> None:
+    addresses = [reverse(f"admin:reviews_{name}_changelist") for name in ("postincidentreview", "correctiveaction")]
+
+    def more(count: int) -> list[int]:
+        for _number in range(count):
+            review = reviewing.open_review(resolved(olga), by=olga, now=timezone.now())
+            CorrectiveAction.objects.create(review=review, what="Measure", owner=olga, due_on=TODAY)
+        found = []
+        for address in addresses:
+            browser.get(address)
+            with CaptureQueriesContext(connection) as captured:
+                browser.get(address)
+            found.append(len(captured))
+        return found
+
+    assert more(2) == more(18)
