@@ -52,10 +52,11 @@ def badge(text: str | Promise, tone: str, sign: str) -> SafeString:
 def both_zones(instant: dt.datetime, zone_name: str) -> SafeString:
     """An instant in the reader's zone, and below it in the client's."""
     return format_html(
-        '<time datetime="{}">{}</time><br><small>{}</small>',
+        '<time datetime="{}">{}</time><br><small>{} <span class="nowrap">{}</span></small>',
         instant.isoformat(),
         times.for_reader(instant),
-        _now("for the client %(time)s") % {"time": times.in_zone(instant, zone_name)},
+        _now("for the client"),
+        times.in_zone(instant, zone_name),
     )
 
 

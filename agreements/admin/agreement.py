@@ -101,9 +101,13 @@ class CommitmentInline(admin.TabularInline):  # type: ignore[type-arg]
 
     model = Commitment
     formset = RowsFormSet
-    fields = ("severity", "obligation", "label", "amount", "unit", "start_event", "clause_number")
+    fields = ("severity", "obligation", "label", "amount", "unit", "start_event", "clause_number", "more")
+    readonly_fields = ("more",)
     extra = 0
-    show_change_link = True
+
+    @admin.display(description=_("more"))
+    def more(self, commitment: Commitment) -> SafeString | str:
+        return link(commitment, _now("Terms and warning points")) if commitment.pk else "–"
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False

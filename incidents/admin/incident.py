@@ -33,7 +33,8 @@ from incidents.admin.verbs import VERBS, Contacts, Declare, Note, usable_contact
 from incidents.models import AffectedAgreement, Deadline, Incident, Notice, Responder, TimelineEntry
 from incidents.models.incident import Category, IncidentQuerySet, Status
 
-SHOWN_NOTICES = 50
+SHOWN_NOTICES = 200
+SHOWN_PER_CLIENT = 4
 SHOWN_ENTRIES = 100
 SHOWN_PLANNED = 6
 
@@ -62,20 +63,29 @@ class Planned:
 
 
 @dataclass(frozen=True)
-class ToldClient:
-    """What one client has been told so far."""
-
-    client: Client
-    notices: list[NoticeRow] = field(default_factory=list)
-
-
-@dataclass(frozen=True)
 class NoticeRow:
     notice: Notice
 
     @property
     def badge(self) -> SafeString:
         return badges.notice_state(self.notice.state)
+
+
+@dataclass(frozen=True)
+class ToldClient:
+    """What one client has been told so far: the latest notices, and whether there is any at all."""
+
+    client: Client
+    has_any: bool
+    notices: list[NoticeRow] = field(default_factory=list)
+
+    @property
+    def latest(self) -> list[NoticeRow]:
+        return self.notices[:SHOWN_PER_CLIENT]
+
+    @property
+    def earlier(self) -> list[NoticeRow]:
+        return self.notices[SHOWN_PER_CLIENT:]
 
 
 @dataclass(frozen=True)
@@ -152,14 +162,14 @@ def workspace_of(incident: Incident, *, now: dt.datetime, by: User) -> Workspace
         deadline.incident = incident
     agreements = list(incident.affected_agreements.select_related("agreement__client").order_by("agreement__client"))
     contacts = usable_contacts([affected.agreement.client for affected in agreements])
-    notices = list(incident.notices.select_related("client").defer("text", "html")[:SHOWN_NOTICES])
+    notices = incident.notices.select_related("client").defer("text", "html")
     return Workspace(
         incident=incident,
         now=now,
         deadlines=_open_first(rows(deadlines, now=now, by=by)),
         agreements=agreements,
-        told=_told(agreements, notices),
-        to_staff=[NoticeRow(notice) for notice in notices if notice.user_id],
+        told=_told(agreements, notices.filter(contact__isnull=False)),
+        to_staff=[NoticeRow(notice) for notice in notices.filter(contact__isnull=True)[:SHOWN_NOTICES]],
         planned=_planned(deadlines, contacts),
         responders=list(incident.responders.select_related("user").order_by("role", "pk")),
         timeline=list(incident.timeline.all()[:SHOWN_ENTRIES]),
@@ -172,12 +182,15 @@ def _open_first(found: list[DeadlineRow]) -> list[DeadlineRow]:
     return sorted(found, key=lambda row: not row.deadline.is_open)
 
 
-def _told(agreements: Sequence[AffectedAgreement], notices: Sequence[Notice]) -> list[ToldClient]:
+def _told(agreements: Sequence[AffectedAgreement], notices: QuerySet[Notice]) -> list[ToldClient]:
     """One entry per affected client, those who have been told nothing included."""
-    told = {affected.agreement.client_id: ToldClient(affected.agreement.client) for affected in agreements}
-    for notice in notices:
-        if notice.contact_id and notice.client is not None:
-            told.setdefault(notice.client.pk, ToldClient(notice.client)).notices.append(NoticeRow(notice))
+    # Asked by itself: "nothing yet" must be true however many newer notices there are to others.
+    reached = set(notices.order_by().values_list("client", flat=True).distinct())
+    clients = {affected.agreement.client_id: affected.agreement.client for affected in agreements}
+    told = {pk: ToldClient(client, has_any=pk in reached) for pk, client in clients.items()}
+    for notice in notices[:SHOWN_NOTICES]:
+        if notice.client is not None:
+            told.setdefault(notice.client.pk, ToldClient(notice.client, True)).notices.append(NoticeRow(notice))
     return list(told.values())
 
 

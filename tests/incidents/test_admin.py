@@ -16,6 +16,7 @@ from django.utils import timezone
 from agreements.models import Client, Contact, Obligation, Service, ServiceAgreement
 from config.models import User
 from incidents import lifecycle, notices
+from incidents.admin.incident import SHOWN_NOTICES
 from incidents.models import Deadline, DeliveryAttempt, Incident, Notice, TimelineEntry
 from incidents.models.notice import DeliveryPhase, NoticeState, Outcome
 from tests import cast
@@ -241,6 +242,19 @@ def test_told_so_far_shows_the_state_and_the_servers_answer(
     text = shown(browser.get(page_of(incident)))
     assert "250 2.0.0 queued as 7" in text
     assert "Nothing yet." in text
+
+
+def test_a_client_who_was_told_is_never_said_to_have_been_told_nothing(
+    browser: Browser, northwind: ServiceAgreement, contoso: ServiceAgreement, olga: User
+) -> None:
+    """However many newer notices there are to others and to colleagues."""
+    incident = declared(olga)
+    lifecycle.notify_client(incident, by=olga, now=timezone.now(), clients=[northwind.client])
+    for number in range(SHOWN_NOTICES // 2 + 1):
+        lifecycle.post_update(incident, by=olga, now=timezone.now(), message=f"Step {number}", clients=[contoso.client])
+    told = {row.client.name: row for row in browser.get(page_of(incident)).context["workspace"].told}
+    assert (told["Northwind"].has_any, told["Northwind"].notices) == (True, [])
+    assert "Nothing yet." not in shown(browser.get(page_of(incident)))
 
 
 def test_the_notice_form_chooses_who_is_waiting_and_says_how_many_will_be_mailed(
