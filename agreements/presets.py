@@ -133,11 +133,12 @@ def _make(agreement: ServiceAgreement, duty: Duty, hours: int | None) -> Commitm
 def add_usual_warning_points(commitment: Commitment) -> None:
     """At half the allowance the client's contacts and the responders are warned, at 80 % the managers too.
 
-    A client is not warned that an update is due: that mail would say less than the update, and come as often.
+    A client is not warned that an acknowledgement or an update is due: such a mail would say less than the act
+    itself, and come as often.
     """
     if commitment.amount is None or commitment.warning_points.exists():
         return
-    has_contacts = commitment.obligation != Obligation.UPDATE
+    has_contacts = commitment.obligation not in (Obligation.ACKNOWLEDGE, Obligation.UPDATE)
     WarningPoint.objects.create(commitment=commitment, percent=50, has_contacts=has_contacts)
     WarningPoint.objects.create(
         commitment=commitment, percent=80, has_contacts=has_contacts, has_managers=True, has_owner=True

@@ -14,8 +14,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from django.utils.translation import gettext as _
+
 from agreements import clock
-from agreements.models import Commitment, WarningPoint
+from agreements.models import Commitment, StartEvent, WarningPoint
+from agreements.models.commitment import allowance_in_words
 
 
 class Audience(StrEnum):
@@ -114,6 +117,17 @@ class AgreedTerms:
             moments.append(Moment(MomentKind.HOLDING, "holding", at, (Audience.CONTACTS,)))
         moments.append(Moment(MomentKind.OVERDUE, "overdue", due_at, STAFF))
         return Plan(due_at, at_risk_at, tuple(sorted(moments, key=lambda moment: moment.at)))
+
+    def in_words(self, start_event: str) -> str:
+        """`within 4 hours of detection`, `every 60 minutes until resolved`, `as quickly as possible`."""
+        allowance = self.terms.allowance
+        if allowance is None:
+            return _("as quickly as possible, no number agreed")
+        words = allowance_in_words(allowance.amount, allowance.unit)
+        if self.is_recurring:
+            return _("every %(allowance)s until resolved") % {"allowance": words}
+        event = StartEvent(start_event).label
+        return _("within %(allowance)s of %(event)s") % {"allowance": words, "event": event}
 
     def to_json(self) -> dict[str, Any]:
         return {

@@ -22,8 +22,9 @@ from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils import translation
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
-from agreements.models import Client, Contact
+from agreements.models import Client, Contact, Obligation
 from agreements.terms import Audience, Moment, MomentKind
 from config import roles
 from config.models import User
@@ -280,13 +281,28 @@ def queue(rows: Sequence[Notice]) -> None:
 # ── one letter ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
+#: What is owed, as the client reads it.
+OWED_TO_CLIENT = {
+    Obligation.ACKNOWLEDGE: gettext_lazy("Acknowledgement"),
+    Obligation.NOTIFY: gettext_lazy("Notice to you"),
+    Obligation.UPDATE: gettext_lazy("Update to you"),
+    Obligation.MITIGATE: gettext_lazy("Mitigation"),
+    Obligation.RESOLVE: gettext_lazy("Resolution"),
+    Obligation.REPORT: gettext_lazy("Report to you"),
+}
+
+
 @dataclass(frozen=True)
 class AgreedLine:
     """One line of “what our agreement says, and where we stand”."""
 
     what: str
-    allowance: str
+    terms: str
     deadline: Deadline
+
+    @classmethod
+    def of(cls, deadline: Deadline) -> AgreedLine:
+        return cls(str(OWED_TO_CLIENT[Obligation(deadline.obligation)]), deadline.terms_in_words, deadline)
 
 
 def compose(
@@ -305,14 +321,13 @@ def compose(
     client = client or (deadline.client if deadline else None)
     due_at = deadline.due_at if deadline and deadline.due_at else now
     key = uuid.uuid4()
-    context = {
+    context: dict[str, Any] = {
         "recipient": recipient,
         "zone": recipient.time_zone,
         "incident": incident,
         "client": client,
         "deadline": deadline,
         "services": directory.services[incident.pk],
-        "agreed": _agreed_lines(incident, client, directory),
         "message": message,
         "now": now,
         "is_late": due_at < now,
@@ -320,6 +335,8 @@ def compose(
         "staff_url": settings.PUBLIC_URL + reverse("admin:incidents_incident_change", args=[incident.pk]),
     }
     with translation.override(recipient.language):
+        context["owed"] = AgreedLine.of(deadline) if deadline else None
+        context["agreed"] = _agreed_lines(incident, client, directory)
         subject, text, html = (_render(kind, part, context) for part in ("subject.txt", "txt", "html"))
     return Notice(
         incident=incident,
@@ -351,7 +368,7 @@ def _agreed_lines(incident: Incident, client: Client | None, directory: Director
     if client is None:
         return []
     return [
-        AgreedLine(deadline.get_obligation_display(), deadline.commitment.allowance_in_words(), deadline)
+        AgreedLine.of(deadline)
         for deadline in directory.deadlines[incident.pk, client.pk]
         if deadline.severity == incident.severity and deadline.ended_at is None
     ]

@@ -165,6 +165,11 @@ class Deadline(AuditedModel):
     def terms(self) -> AgreedTerms:
         return terms_of(self.terms_copy_id)
 
+    @property
+    def terms_in_words(self) -> str:
+        """The copied terms, which a later edit of the agreement does not move: "within 4 hours of detection"."""
+        return self.terms.in_words(self.start_event)
+
     def planned_moments(self) -> list[Moment]:
         return [Moment.from_json(data) for data in self.moments]
 
