@@ -52,10 +52,38 @@ class InstantInput(forms.DateTimeInput):
 
 
 class InstantField(forms.DateTimeField):
-    """An instant, typed in the reader's own zone."""
+    """An instant, typed in the reader's own zone.
+
+    A wall time that exists twice (clocks go back) is the first of the two, as the contract clock has it: deadlines
+    come earlier, never later. One that does not exist is refused.
+    """
 
     widget = InstantInput
     default_validators = [MinValueValidator(EARLIEST, _TOO_EARLY), MaxValueValidator(LATEST, _TOO_LATE)]
+
+    def to_python(self, value: Any) -> dt.datetime | None:
+        try:
+            return super().to_python(value)
+        except ValidationError as error:
+            if error.code != "ambiguous_timezone":
+                raise
+            zone = timezone.get_current_timezone()
+            wall: dt.datetime = (error.params or {})["datetime"]
+        first = wall.replace(tzinfo=zone, fold=0)
+        if first.astimezone(dt.UTC).astimezone(zone).replace(tzinfo=None) != wall:
+            raise ValidationError(
+                _("The clocks went forward then: that time does not exist in %(zone)s."),
+                code="unreal",
+                params={"zone": timezone.get_current_timezone_name()},
+            )
+        return first.astimezone(dt.UTC)  # compared across zones, times of that hour are equal to none
+
+    def has_changed(self, initial: Any, data: Any) -> bool:
+        """What was shown and comes back as it was is no change, even in the hour that exists twice."""
+        shown: Any = self.widget  # an instance by now, made from the class above
+        if isinstance(initial, dt.datetime) and shown.format_value(self.prepare_value(initial)) == data:
+            return False
+        return super().has_changed(initial, data)
 
 
 class DayInput(forms.DateInput):

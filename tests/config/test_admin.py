@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import simple_history.admin
 from django.contrib import admin
+from django.core.exceptions import ValidationError
 from django.db import models
 from django.test import Client as Browser
 from django.urls import reverse
@@ -17,6 +18,7 @@ from pytest_django import Settings
 
 from agreements.models import Service, ServiceAgreement
 from config import roles
+from config.forms import InstantField
 from config.models import User
 from config.site import site
 from incidents import lifecycle
@@ -286,6 +288,26 @@ def test_a_save_writes_only_what_was_typed_and_undoes_no_verb(person: Person) ->
     admin.site._registry[Incident].save_model(None, stale, Form(), True)  # type: ignore[arg-type]
     incident.refresh_from_db()
     assert (incident.title, incident.status) == ("Object storage is slow", "acknowledged")
+
+
+def test_a_wall_time_that_exists_twice_is_the_first_and_one_that_does_not_exist_is_refused() -> None:
+    field = InstantField()
+    with timezone.override("Europe/Berlin"):
+        assert field.clean("2026-10-25T02:30") == dt.datetime(2026, 10, 25, 0, 30, tzinfo=dt.UTC)
+        second = dt.datetime(2026, 10, 25, 1, 30, tzinfo=dt.UTC)
+        assert not field.has_changed(second, "2026-10-25T02:30")
+        assert field.has_changed(second, "2026-10-25T03:30")
+        with pytest.raises(ValidationError, match="does not exist in Europe/Berlin"):
+            field.clean("2026-03-29T02:30")
+
+
+def test_a_form_that_does_not_come_from_our_pages_does_nothing(person: Person) -> None:
+    person(roles.OPERATOR)
+    browser = Browser(enforce_csrf_checks=True)
+    browser.force_login(User.objects.get(username="olga"))
+    for model, slug, name in ACTS:
+        assert browser.post(page(model, slug, any_of(model).pk)).status_code == 403, name
+    assert browser.post(page(Incident, "add")).status_code == 403
 
 
 # ── people ──────────────────────────────────────────────────────────────────────────────────────────────────────────
