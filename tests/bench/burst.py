@@ -1,0 +1,242 @@
+"""A thousand notices fall due at once: how many mails a second, and what each costs. `python -m tests.bench.burst`"""
+
+from __future__ import annotations
+
+import argparse
+import datetime as dt
+import smtplib
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from email.message import EmailMessage
+from typing import Any
+
+from django.conf import settings
+from django.template.loader import render_to_string
+
+from agreements.models import (
+    Client,
+    Commitment,
+    Contact,
+    Obligation,
+    Service,
+    ServiceAgreement,
+    ServiceCalendar,
+    ServiceCoverage,
+    Severity,
+    WarningPoint,
+)
+from config.env import MailRelay
+from config.models import User
+from incidents import lifecycle, notices, outbox
+from incidents.models import Deadline, Notice
+from incidents.models.notice import NoticeKind, Outcome
+from tests import cast
+from tests.bench.sink import Sink, running_sink
+from tests.bench.stage import Spent, metered, on_postgres, verdict
+
+DETECTED_AT = cast.NOON
+WARNED_AT = DETECTED_AT + dt.timedelta(hours=2)  # half of four hours
+HOLDING_AT = DETECTED_AT + dt.timedelta(hours=3, minutes=36)  # nine tenths
+WARM_UP = 20  # notices of either kind, sent before the burst
+EARLIER = dt.timedelta(minutes=10)
+
+
+# ── the scene ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def set_scene(count: int, *, is_one_incident: bool) -> None:
+    """Clients with one contact each, 4 hours' notice, resolution as quickly as possible; one incident each, or for all.
+
+    At half the allowance the contact is warned, at nine tenths a holding notice goes out. A few clients more have an
+    incident that was detected a little earlier: with theirs the program is warmed up, as a worker is long before.
+    """
+    calendar, olga = cast.always_open(), cast.olga()
+    for service, agreements in _services(sign_agreements(WARM_UP, calendar, "Early"), is_one_incident=True):
+        declare(olga, service, agreements, DETECTED_AT - EARLIER)
+    for service, agreements in _services(sign_agreements(count, calendar, "Client"), is_one_incident=is_one_incident):
+        declare(olga, service, agreements, DETECTED_AT)
+
+
+def sign_agreements(count: int, calendar: ServiceCalendar, name: str) -> list[ServiceAgreement]:
+    clients = Client.objects.bulk_create(
+        Client(name=f"{name} {number:04d}", time_zone="Europe/Berlin") for number in range(count)
+    )
+    Contact.objects.bulk_create(
+        Contact(client=client, name=f"{client} Operations", address=f"ops@client-{client.pk}.example")
+        for client in clients
+    )
+    agreements = ServiceAgreement.objects.bulk_create(
+        ServiceAgreement(
+            reference=f"CL-{client.pk}",
+            client=client,
+            calendar=calendar,
+            effective_at=cast.LONG_AGO,
+            clause="As agreed.",
+        )
+        for client in clients
+    )
+    commitments = Commitment.objects.bulk_create(
+        Commitment(
+            agreement=agreement,
+            severity=Severity.CRITICAL,
+            obligation=obligation,
+            amount=amount,
+            sends_holding_notice=amount is not None,
+        )
+        for agreement in agreements
+        for obligation, amount in ((Obligation.NOTIFY, 4), (Obligation.RESOLVE, None))
+    )
+    WarningPoint.objects.bulk_create(
+        WarningPoint(commitment=commitment, percent=50, has_responders=False)
+        for commitment in commitments
+        if commitment.amount
+    )
+    return agreements
+
+
+def _services(
+    agreements: list[ServiceAgreement], *, is_one_incident: bool
+) -> Iterator[tuple[Service, list[ServiceAgreement]]]:
+    """The services that fail, each with the agreements that cover it."""
+    size = len(agreements) if is_one_incident else 1
+    for start in range(0, len(agreements), size):
+        covering = agreements[start : start + size]
+        yield Service.objects.create(name=f"Service of {covering[0].client}"), covering
+
+
+def declare(by: User, service: Service, agreements: list[ServiceAgreement], detected_at: dt.datetime) -> None:
+    ServiceCoverage.objects.bulk_create(ServiceCoverage(agreement=each, service=service) for each in agreements)
+    lifecycle.declare(
+        by=by,
+        now=detected_at + dt.timedelta(minutes=5),
+        title=f"{service} is down",
+        severity=Severity.CRITICAL,
+        services=[service],
+        detected_at=detected_at,
+        client_summary="Requests to the service fail. We have found the cause and are replacing the broken part.",
+    )
+
+
+# ── what is measured ────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True)
+class Burst:
+    """What a burst cost, and when by the monotonic clock it began and its first mail arrived."""
+
+    raised: Spent
+    delivered: Spent
+    first_mail: float
+
+    @property
+    def whole(self) -> Spent:
+        return self.raised + self.delivered
+
+
+def burst(now: dt.datetime, count: int, sink: Sink) -> Burst:
+    """One planner's pass and then one sender's, in one process, as a single worker does them."""
+    began = time.monotonic()
+    with metered() as raised:
+        assert notices.raise_due(now) == count
+    with metered() as delivered:
+        assert outbox.deliver(now) == {Outcome.ACCEPTED: count}
+    seen = sink.seen()
+    assert seen.mails == count
+    return Burst(raised, delivered, seen.first_at - began)
+
+
+def plain_loop(kind: NoticeKind, now: dt.datetime, count: int, sink: Sink) -> Spent:
+    """The least that anybody could write: render two templates with an equal context, send, keep no record."""
+    sent = Notice.objects.filter(kind=kind, made_at=now).select_related(*_RELATED)
+    contexts = [_context(notice, now) for notice in sent]
+    assert len(contexts) == count
+    with metered() as spent, smtplib.SMTP("127.0.0.1", sink.port) as connection:
+        for context in contexts:
+            message = EmailMessage()
+            message["From"] = settings.NOTICE_FROM
+            message["To"] = context["recipient"].address
+            message["Subject"] = f"[{context['incident'].reference}] {context['incident'].title}"
+            message.set_content(render_to_string(f"notices/{kind}.txt", context))
+            message.add_alternative(render_to_string(f"notices/{kind}.html", context), subtype="html")
+            connection.send_message(message)
+    assert sink.seen().mails == count
+    return spent
+
+
+_RELATED = ("contact", "client", "incident", "deadline__commitment", "deadline__incident", "deadline__client")
+
+
+def _context(notice: Notice, now: dt.datetime) -> dict[str, Any]:
+    """What the notice was rendered with, all of it read beforehand."""
+    assert notice.contact is not None
+    assert notice.client is not None
+    owed = Deadline.objects.filter(incident=notice.incident_id, client=notice.client_id).select_related("commitment")
+    agreed = [
+        {"what": d.get_obligation_display(), "allowance": d.commitment.allowance_in_words(), "deadline": d}
+        for d in owed
+    ]
+    return {
+        "recipient": notice.contact,
+        "zone": notice.client.time_zone,
+        "incident": notice.incident,
+        "client": notice.client,
+        "deadline": notice.deadline,
+        "services": [affected.service.name for affected in notice.incident.affected_services.select_related("service")],
+        "agreed": agreed,
+        "message": "",
+        "now": now,
+        "is_late": False,
+        "is_this_message": notice.kind == NoticeKind.HOLDING_NOTICE,
+        "staff_url": settings.PUBLIC_URL,
+    }
+
+
+# ── the report ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def report(name: str, measured: Burst, plain: Spent, count: int) -> None:
+    whole = measured.whole
+    print(f"\n{name}: {count} due at once, one process, one connection")
+    print(f"{'':16}{'mails/s':>9}{'queries':>9}{'ms':>8}{'ms CPU':>8}{'program':>9}{'database':>9}   each per notice")
+    for what, spent in (("raise_due", measured.raised), ("deliver", measured.delivered), ("both", whole)):
+        print(_row(what, spent, count))
+    print(_row("plain loop", plain, count))
+    ratio = plain.wall / whole.wall
+    queries, cpu = whole.queries / count, whole.cpu / count * 1000
+    print(f"  rate, of the plain loop's      {ratio:6.2f}   (aim ≥ 0.5)  {verdict(ratio >= 0.5)}")
+    print(f"  queries per notice             {queries:6.2f}   (aim ≤ 3)    {verdict(queries <= 3)}")
+    print(f"  ms of CPU per notice           {cpu:6.2f}   (aim ≤ 3)    {verdict(cpu <= 3)}")
+    print(f"  CPU, of the plain loop's       {whole.cpu / plain.cpu:6.2f}   (less disturbed by others on this machine)")
+    first = measured.first_mail
+    print(f"  s from the tick to first mail  {first:6.2f}   (aim ≤ 0.5)  {verdict(first <= 0.5)}")
+
+
+def _row(what: str, spent: Spent, count: int) -> str:
+    database = "unknown" if spent.database is None else f"{spent.database / count * 1000:.2f}"
+    milliseconds = "".join(
+        f"{t / count * 1000:>{w}.2f}" for t, w in ((spent.wall, 8), (spent.cpu, 8), (spent.program, 9))
+    )
+    return f"  {what:14}{count / spent.wall:9.0f}{spent.queries / count:9.2f}{milliseconds}{database:>9}"
+
+
+def main() -> None:
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("--count", type=int, default=1000, help="how many fall due at once (1000)")
+    options.add_argument("--one-incident", action="store_true", help="one incident that affects all the clients")
+    chosen = options.parse_args()
+    with on_postgres(), running_sink() as sink:
+        settings.MAIL_RELAY = MailRelay("127.0.0.1", sink.port, "none")
+        set_scene(chosen.count, is_one_incident=chosen.one_incident)
+        for name, kind, now in (
+            ("Warnings", NoticeKind.WARNING, WARNED_AT),
+            ("Holding notices, which meet NOTIFY", NoticeKind.HOLDING_NOTICE, HOLDING_AT),
+        ):
+            burst(now - EARLIER, WARM_UP, sink)
+            measured = burst(now, chosen.count, sink)
+            report(name, measured, plain_loop(kind, now, chosen.count, sink), chosen.count)
+        outbox.hang_up()
+
+
+if __name__ == "__main__":
+    main()
