@@ -460,7 +460,7 @@ def check_standing() -> None:
     seen: Counter[str] = Counter()
     for now in instants:
         for row in Deadline.objects.with_standing(now):
-            in_sql = row.standing_now  # type: ignore[attr-defined]  # annotated
+            in_sql = row.standing_now
             assert in_sql == row.standing(now), f"deadline {row.pk} at {now}"
             seen[in_sql] += 1
     assert {Standing.MET, Standing.MISSED, Standing.ENDED, Standing.RUNNING} <= set(seen)
