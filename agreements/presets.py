@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from django.core.exceptions import ValidationError
 from django.utils.functional import Promise
+from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
 
 from agreements.models import Commitment, Obligation, ServiceAgreement, Severity, StartEvent, WarningPoint
@@ -104,9 +106,12 @@ PRESETS: Mapping[str, Preset] = {
 def apply_preset(agreement: ServiceAgreement, key: str, *, hours: int | None = None) -> list[Commitment]:
     """Give the agreement the preset's commitments with the usual warning points; `hours` fills in “[X]”.
 
-    Raises ValidationError where the agreement already has one of them, KeyError for an unknown preset.
+    Raises ValidationError where the agreement already has one of them or the hours are missing, KeyError for an
+    unknown preset.
     """
     preset = PRESETS[key]
+    if preset.asks_hours and hours is None:
+        raise ValidationError({"hours": _now("Say within how many hours the client is to be notified.")})
     return [_make(agreement, duty, hours if preset.asks_hours else None) for duty in preset.duties]
 
 

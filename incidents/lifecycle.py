@@ -331,6 +331,8 @@ def record_told(
     if obligation not in (Obligation.NOTIFY, Obligation.UPDATE, Obligation.REPORT):
         raise Refused({"obligation": _("Only a notice, an update or a report can be given by other means.")})
     with _verb(incident, by, evidence) as incident:
+        if obligation == Obligation.REPORT and incident.is_open:
+            raise Refused({"obligation": _("A report is owed once the incident is resolved. Resolve it first.")})
         at = _when(incident, at, now)
         met = deadlines.meet(incident, Obligation(obligation), at=at, now=now, client=client, asked_by=at)
         if not met:

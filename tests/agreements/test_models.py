@@ -237,6 +237,12 @@ class TestPresets:
         assert (notify.amount, notify.unit, notify.sends_holding_notice) == (4, "hours", True)
         assert northwind.commitments.get(obligation=Obligation.RESOLVE).amount is None
 
+    def test_the_seed_clause_without_its_hours_is_refused(self) -> None:
+        agreement = cast.agreement("X-1", cast.client("X", "UTC"), cast.office_hours())
+        with pytest.raises(ValidationError, match="how many hours"):
+            presets.apply_preset(agreement, "notify_within_hours")
+        assert not agreement.commitments.exists()
+
     def test_by_default_contacts_and_responders_are_warned_and_later_the_manager_too(
         self, northwind: ServiceAgreement
     ) -> None:

@@ -216,6 +216,12 @@ class TestRespond:
         with pytest.raises(Refused, match="not waiting"):
             lifecycle.record_told(incident, support.client, by=olga, now=at("10:30"), evidence="By phone again.")
 
+    def test_a_report_cannot_have_been_given_before_the_resolution(self, olga: User, support: ServiceAgreement) -> None:
+        with pytest.raises(Refused, match="once the incident is resolved"):
+            lifecycle.record_told(
+                declare(olga), support.client, Obligation.REPORT, by=olga, now=at("10:20"), evidence="By post."
+            )
+
 
 class TestReclassify:
     @pytest.fixture
