@@ -29,6 +29,7 @@ from agreements.terms import Audience, Moment, MomentKind
 from config import roles
 from config.models import User
 from incidents.models import AffectedService, Deadline, Incident, Notice, Responder
+from incidents.models.deadline import read_terms
 from incidents.models.notice import NoticeKind, NoticeState
 
 logger = logging.getLogger(__name__)
@@ -78,6 +79,7 @@ class Directory:
         deadlines = Deadline.objects.filter(incident__in=ids).select_related("commitment", "agreement", "client")
         for deadline in deadlines.order_by(models.F("due_at").asc(nulls_last=True), "pk"):
             self.deadlines[deadline.incident_id, deadline.client_id].append(deadline)
+        read_terms(deadline.terms_copy_id for rows in self.deadlines.values() for deadline in rows)
         client_ids = {client_id for _incident, client_id in self.deadlines}
         for contact in Contact.objects.usable().filter(client__in=client_ids):
             self.contacts[contact.client_id].append(contact)

@@ -21,7 +21,6 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
 from agreements.models import Client, Obligation, Severity, StartEvent
-from agreements.models.commitment import allowance_in_words
 from agreements.terms import Audience, MomentKind
 from config import times
 from config.admin import act_url, both_zones, link, zoned
@@ -29,8 +28,8 @@ from config.filters import DayFilter, FilteredAdmin
 from config.models import User
 from incidents.admin import badges
 from incidents.admin.verbs import SERVES, presets_for
-from incidents.models import Deadline, Standing, TermsCopy
-from incidents.models.deadline import DeadlineQuerySet
+from incidents.models import Deadline, Standing
+from incidents.models.deadline import DeadlineQuerySet, read_terms
 
 MOMENTS: Mapping[str, str | Promise] = {
     MomentKind.WARNING: _("Warning"),
@@ -56,10 +55,9 @@ class Action:
 
 @dataclass(frozen=True)
 class DeadlineRow:
-    """One deadline as a person reads it at `now`. `terms` are those copied when it started."""
+    """One deadline as a person reads it at `now`."""
 
     deadline: Deadline
-    terms: Mapping[str, Any]
     now: dt.datetime
     action: Action | None = None
 
@@ -70,15 +68,7 @@ class DeadlineRow:
 
     @property
     def allowance(self) -> str:
-        """Of the copied terms, which a later edit of the agreement does not move."""
-        allowance = self.terms["terms"]["allowance"]
-        if allowance is None:
-            return _now("as quickly as possible, no number agreed")
-        words = allowance_in_words(allowance["amount"], allowance["unit"])
-        if self.terms["is_recurring"]:
-            return _now("every %(allowance)s until resolved") % {"allowance": words}
-        event = StartEvent(self.deadline.start_event).label
-        return _now("within %(allowance)s of %(event)s") % {"allowance": words, "event": event}
+        return self.deadline.terms_in_words
 
     @property
     def clause(self) -> str:
@@ -131,13 +121,9 @@ class DeadlineRow:
 
 def rows(deadlines: Sequence[Deadline], *, now: dt.datetime, by: User | None = None) -> list[DeadlineRow]:
     """Rows with the terms of all in one query, and with buttons where `by` may press them."""
-    digests = {deadline.terms_copy_id for deadline in deadlines}
-    terms = {copy.digest: copy.content for copy in TermsCopy.objects.filter(digest__in=digests)}
+    read_terms(deadline.terms_copy_id for deadline in deadlines)
     may_act = by is not None and by.has_perm("incidents.change_incident")
-    return [
-        DeadlineRow(deadline, terms[deadline.terms_copy_id], now, action_for(deadline) if may_act else None)
-        for deadline in deadlines
-    ]
+    return [DeadlineRow(deadline, now, action_for(deadline) if may_act else None) for deadline in deadlines]
 
 
 def action_for(deadline: Deadline) -> Action | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-import functools
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, TypedDict
 
 from django.db import models
@@ -32,10 +32,19 @@ class TermsCopy(models.Model):
         return copy
 
 
-@functools.lru_cache(maxsize=1024)
-def terms_of(digest: str) -> AgreedTerms:
-    """The terms behind a digest; they never change, so they are read once per process."""
-    return AgreedTerms.from_json(TermsCopy.objects.get(digest=digest).content)
+_KEPT = 4096  # terms kept in memory by one process
+_kept: dict[str, AgreedTerms] = {}
+
+
+def read_terms(digests: Iterable[str]) -> None:
+    """Read the terms of many deadlines in one query; they never change, so each is read once per process."""
+    missing = set(digests) - _kept.keys()
+    if not missing:
+        return
+    if len(_kept) + len(missing) > _KEPT:
+        _kept.clear()
+    for copy in TermsCopy.objects.filter(digest__in=missing):
+        _kept[copy.digest] = AgreedTerms.from_json(copy.content)
 
 
 class Standing(models.TextChoices):
@@ -163,7 +172,8 @@ class Deadline(AuditedModel):
 
     @property
     def terms(self) -> AgreedTerms:
-        return terms_of(self.terms_copy_id)
+        read_terms([self.terms_copy_id])
+        return _kept[self.terms_copy_id]
 
     @property
     def terms_in_words(self) -> str:
