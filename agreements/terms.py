@@ -17,8 +17,8 @@ from typing import Any
 from django.utils.translation import gettext as _
 
 from agreements import clock
-from agreements.models import Commitment, StartEvent, WarningPoint
-from agreements.models.commitment import allowance_in_words
+from agreements.models import Commitment, WarningPoint
+from agreements.models.commitment import allowance_in_words, event_in_words
 
 
 class Audience(StrEnum):
@@ -66,6 +66,7 @@ class Plan:
     due_at: dt.datetime | None
     at_risk_at: dt.datetime | None
     moments: tuple[Moment, ...]
+    target_at: dt.datetime | None = None  # our own, which is no part of the contract
 
 
 @dataclass(frozen=True)
@@ -97,15 +98,27 @@ class AgreedTerms:
     warnings: tuple[AgreedWarning, ...] = ()
     holding_percent: int | None = None
     is_recurring: bool = False
+    is_pausable: bool = False
+    cap_event: str = ""
+    follows: str = ""  # the commitment that must be met first, in words
+    target: clock.Terms | None = None
 
-    def plan(self, started_at: dt.datetime) -> Plan:
-        """What follows when the start event happened at `started_at` (aware, UTC)."""
-        due_at = clock.due_at(self.terms, self.calendar, started_at)
+    def plan(
+        self, started_at: dt.datetime, *, cap_started_at: dt.datetime | None = None, pauses: clock.Pauses = ()
+    ) -> Plan:
+        """What follows when the start event happened at `started_at`, the cap's at `cap_started_at` (aware, UTC).
+
+        `pauses` are those of the incident; where the clause does not stop the clock they are of no effect.
+        """
+        if not self.is_pausable:
+            pauses = ()
+        due_at = clock.due_at(self.terms, self.calendar, started_at, cap_started_at=cap_started_at, pauses=pauses)
         if due_at is None:
-            return Plan(None, None, ())
+            target_at = clock.due_at(self.target, self.calendar, started_at) if self.target else None
+            return Plan(None, None, (), target_at)
 
         def instant(point: clock.WarningPoint) -> dt.datetime:
-            return clock.warn_at(self.terms, self.calendar, started_at, due_at, point)
+            return clock.warn_at(self.terms, self.calendar, started_at, due_at, point, pauses)
 
         moments = [
             Moment(MomentKind.WARNING, warning.key, instant(warning.as_clock_point()), warning.audience)
@@ -126,8 +139,16 @@ class AgreedTerms:
         words = allowance_in_words(allowance.amount, allowance.unit)
         if self.is_recurring:
             return _("every %(allowance)s until resolved") % {"allowance": words}
-        event = StartEvent(start_event).label
-        return _("within %(allowance)s of %(event)s") % {"allowance": words, "event": event}
+        event = event_in_words(start_event, self.follows)
+        said = [_("within %(allowance)s of %(event)s") % {"allowance": words, "event": event}]
+        if self.terms.cap is not None:
+            limit = allowance_in_words(self.terms.cap.amount, self.terms.cap.unit)
+            said.append(
+                _("at most %(limit)s from %(event)s") % {"limit": limit, "event": event_in_words(self.cap_event)}
+            )
+        if self.terms.roll is not clock.Roll.NONE:
+            said.append(_("moved to a business day"))
+        return ", ".join(said)
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -136,6 +157,10 @@ class AgreedTerms:
             "warnings": [[w.percent, w.minutes_before, list(w.audience)] for w in self.warnings],
             "holding_percent": self.holding_percent,
             "is_recurring": self.is_recurring,
+            "is_pausable": self.is_pausable,
+            "cap_event": self.cap_event,
+            "follows": self.follows,
+            "target": self.target and self.target.to_json(),
         }
 
     @classmethod
@@ -149,6 +174,10 @@ class AgreedTerms:
             ),
             holding_percent=data["holding_percent"],
             is_recurring=data["is_recurring"],
+            is_pausable=data["is_pausable"],
+            cap_event=data["cap_event"],
+            follows=data["follows"],
+            target=data["target"] and clock.Terms.from_json(data["target"]),
         )
 
     def digest(self) -> str:
@@ -165,6 +194,10 @@ def agreed_terms(commitment: Commitment) -> AgreedTerms:
         warnings=tuple(_agreed_warnings(commitment.warning_points.all())),
         holding_percent=commitment.holding_percent if commitment.sends_holding_notice else None,
         is_recurring=commitment.is_recurring,
+        is_pausable=commitment.is_pausable,
+        cap_event=commitment.cap_event,
+        follows=commitment.follows.name_in_words() if commitment.follows else "",
+        target=commitment.as_clock_target(),
     )
 
 

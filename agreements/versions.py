@@ -33,11 +33,24 @@ def amend(agreement: ServiceAgreement, *, effective_at: dt.datetime, by: User, r
         new = _copy(old, version=old.version + 1, effective_at=effective_at, ends_at=ends_at, supersedes=old)
         for covered in old.coverage.all():
             ServiceCoverage.objects.create(agreement=new, service_id=covered.service_id)
-        for commitment in old.commitments.prefetch_related("warning_points"):
-            copied = _copy(commitment, agreement=new)
-            for point in commitment.warning_points.all():
-                _copy(point, commitment=copied)
+        _copy_commitments(old, new)
     return new
+
+
+def _copy_commitments(old: ServiceAgreement, new: ServiceAgreement) -> None:
+    """With their warning points; what followed a commitment of the old version follows its copy in the new one."""
+    copies: dict[int, Commitment] = {}
+
+    def copy(commitment: Commitment) -> Commitment:
+        if commitment.pk not in copies:
+            follows = copy(commitment.follows) if commitment.follows else None
+            copies[commitment.pk] = _copy(commitment, agreement=new, follows=follows)
+            for point in commitment.warning_points.all():
+                _copy(point, commitment=copies[commitment.pk])
+        return copies[commitment.pk]
+
+    for commitment in old.commitments.select_related("follows").prefetch_related("warning_points"):
+        copy(commitment)
 
 
 def _refuse_unless_amendable(old: ServiceAgreement, effective_at: dt.datetime) -> None:

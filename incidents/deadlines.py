@@ -6,16 +6,19 @@ Every function expects the caller's transaction, with the incident locked, and t
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable
+from dataclasses import dataclass
 
-from django.db.models import Prefetch, QuerySet
+from django.db.models import F, Prefetch, QuerySet
 from django.utils.translation import gettext as _
 
-from agreements.models import Client, Commitment, Obligation, ServiceAgreement, WarningPoint
-from agreements.terms import Moment, MomentKind, Plan, agreed_terms
+from agreements.models import Client, Commitment, Obligation, ServiceAgreement, StartEvent, WarningPoint
+from agreements.terms import AgreedTerms, Moment, MomentKind, Plan, agreed_terms
 from config import zones
-from incidents.models import Deadline, Incident, Notice, TermsCopy
+from incidents.models import Deadline, Incident, Notice, Pause, TermsCopy
 from incidents.models.notice import PLANNED_KINDS, NoticeState
+
+#: What a reopened incident owes anew.
+OWED_AGAIN = (Obligation.MITIGATE, Obligation.RESOLVE, Obligation.UPDATE)
 
 
 def start(incident: Incident, *, now: dt.datetime) -> list[Deadline]:
@@ -23,33 +26,55 @@ def start(incident: Incident, *, now: dt.datetime) -> list[Deadline]:
 
     An obligation that was met at this severity stays met; one that ended is owed again, as a new cycle.
     """
-    started = []
+    started: dict[int, Deadline] = {}
     for commitment in _commitments(incident):
-        latest = incident.deadlines.filter(commitment=commitment).order_by("-cycle").first()
-        if latest is None:
-            started.append(_begin(incident, commitment, cycle=1, now=now))
-        elif latest.ended_at is not None:
-            started.append(_begin(incident, commitment, cycle=latest.cycle + 1, now=now))
-    return started
+        if commitment.obligation == Obligation.UPDATE and not incident.is_open:
+            continue  # updates are owed until it is resolved
+        latest = _latest(incident, commitment.pk)
+        if latest is None or latest.ended_at is not None:
+            cycle = latest.cycle + 1 if latest else 1
+            started[commitment.pk] = _begin(incident, commitment, cycle=cycle, now=now)
+    return list(started.values())
 
 
-def _commitments(incident: Incident) -> Iterable[Commitment]:
+def _commitments(incident: Incident) -> list[Commitment]:
+    """What the affected agreements say for this severity; a commitment after the one that it follows."""
     agreements = ServiceAgreement.objects.filter(pk__in=incident.affected_agreements.values("agreement"))
     agreements = agreements.select_related("client", "calendar").prefetch_related(
         "calendar__hours",
         "calendar__special_days",
-        Prefetch("commitments", Commitment.objects.filter(severity=incident.severity)),
+        Prefetch("commitments", Commitment.objects.filter(severity=incident.severity).select_related("follows")),
         Prefetch("commitments__warning_points", WarningPoint.objects.all()),
     )
+    found = []
     for agreement in agreements:
         for commitment in agreement.commitments.all():
             commitment.agreement = agreement  # with its calendar, so that no commitment asks for it again
-            yield commitment
+            found.append(commitment)
+    by_pk = {commitment.pk: commitment for commitment in found}
+
+    def steps_from_the_first(commitment: Commitment | None) -> int:
+        return 0 if commitment is None else 1 + steps_from_the_first(by_pk.get(commitment.follows_id or 0))
+
+    return sorted(found, key=lambda commitment: (steps_from_the_first(commitment), commitment.pk))
 
 
-def _begin(
-    incident: Incident, commitment: Commitment, *, cycle: int, now: dt.datetime, begins_at: dt.datetime | None = None
-) -> Deadline:
+def _latest(incident: Incident, commitment_id: int | None) -> Deadline | None:
+    return incident.deadlines.filter(commitment=commitment_id).order_by("-cycle").first()
+
+
+def _begins_anew_at(deadline: Deadline, incident: Incident) -> dt.datetime | None:
+    """Where a deadline does not begin with its start event: updates at the last one, work at the last reopening."""
+    if deadline.obligation == Obligation.UPDATE and deadline.terms.is_recurring:
+        updates = incident.deadlines.filter(client_id=deadline.client_id, obligation=Obligation.UPDATE)
+        last = updates.order_by("met_at").values_list("met_at", flat=True).exclude(met_at=None).last()
+        return max(filter(None, (last, incident.reopened_at)), default=None)
+    if deadline.obligation in OWED_AGAIN and not deadline.terms.is_pausable:
+        return incident.reopened_at
+    return None
+
+
+def _begin(incident: Incident, commitment: Commitment, *, cycle: int, now: dt.datetime) -> Deadline:
     deadline = Deadline(
         incident=incident,
         commitment=commitment,
@@ -59,10 +84,11 @@ def _begin(
         severity=commitment.severity,
         start_event=commitment.start_event,
         cycle=cycle,
-        begins_at=begins_at,
+        follows=_latest(incident, commitment.follows_id) if commitment.follows_id else None,
         terms_copy=TermsCopy.of(agreed_terms(commitment)),
         iana_version=zones.IANA_VERSION,
     )
+    deadline.begins_at = _begins_anew_at(deadline, incident)
     return _settle(deadline, incident, now)
 
 
@@ -78,6 +104,7 @@ def _begin_next_cycle(deadline: Deadline, incident: Incident, *, begins_at: dt.d
         start_event=deadline.start_event,
         cycle=deadline.cycle + 1,
         begins_at=begins_at,
+        follows_id=deadline.follows_id,
         terms_copy_id=deadline.terms_copy_id,
         iana_version=zones.IANA_VERSION,
     )
@@ -86,10 +113,10 @@ def _begin_next_cycle(deadline: Deadline, incident: Incident, *, begins_at: dt.d
 
 def _settle(deadline: Deadline, incident: Incident, now: dt.datetime) -> Deadline:
     """First computation of a new deadline; what has already been done meets it at once."""
-    _apply(deadline, _plan(deadline, incident), now)
+    _apply(deadline, course_of(deadline, incident), now)
     if done_at := _done_at(deadline, incident):
         deadline.met_at = done_at
-        deadline.next_action_at = None
+        deadline.paused_at = deadline.next_action_at = None
     deadline.save()
     return deadline
 
@@ -105,27 +132,80 @@ def _done_at(deadline: Deadline, incident: Incident) -> dt.datetime | None:
 
 
 def _notified_at(deadline: Deadline, incident: Incident) -> dt.datetime | None:
-    """When this client was notified of the incident at this severity, under whichever agreement."""
-    told = incident.deadlines.filter(
-        client_id=deadline.client_id, severity=deadline.severity, obligation=Obligation.NOTIFY, met_at__isnull=False
-    )
+    """When this client was notified of the incident at this severity, under whichever agreement but not by this step.
+
+    A later step of a chain is owed by itself: its start is the step before it.
+    """
+    if deadline.follows_id is not None:
+        return None
+    told = Deadline.objects.filter(
+        incident__in=[incident, *incident.merged.all()],
+        client_id=deadline.client_id,
+        severity=deadline.severity,
+        obligation=Obligation.NOTIFY,
+        met_at__isnull=False,
+    ).exclude(agreement_id=deadline.agreement_id, incident=incident)
     return told.order_by("met_at").values_list("met_at", flat=True).first()
 
 
-def _plan(deadline: Deadline, incident: Incident) -> tuple[dt.datetime | None, Plan]:
-    started_at = deadline.begins_at or incident.instant_of(deadline.start_event)
+# ── computing ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True)
+class Course:
+    """How a deadline runs, from its copied terms and the incident's instants alone."""
+
+    started_at: dt.datetime | None
+    paused_at: dt.datetime | None
+    plan: Plan
+
+    def is_that_of(self, deadline: Deadline) -> bool:
+        """Whether this is what is stored."""
+        return (self.started_at, self.paused_at, self.plan.due_at, self.plan.at_risk_at, self.plan.target_at) == (
+            deadline.started_at,
+            deadline.paused_at,
+            deadline.due_at,
+            deadline.at_risk_at,
+            deadline.target_at,
+        )
+
+
+def course_of(deadline: Deadline, incident: Incident, terms: AgreedTerms | None = None) -> Course:
+    """Compute a deadline from scratch, by its own copied terms or, to see what would change, by others."""
+    terms = terms or deadline.terms
+    started_at = _started_at(deadline, incident)
     if started_at is None:
-        return None, Plan(None, None, ())
-    return started_at, deadline.terms.plan(started_at)
+        return Course(None, None, Plan(None, None, ()))
+    cap_started_at = incident.instant_of(terms.cap_event) if terms.cap_event else None
+    plan = terms.plan(started_at, cap_started_at=cap_started_at, pauses=_pauses(incident))
+    open_pause = _open_pause(incident) if terms.is_pausable and deadline.is_open else None
+    return Course(started_at, max(open_pause.begins_at, started_at) if open_pause else None, plan)
 
 
-def _apply(deadline: Deadline, planned: tuple[dt.datetime | None, Plan], now: dt.datetime) -> None:
-    deadline.started_at, plan = planned
-    deadline.due_at, deadline.at_risk_at = plan.due_at, plan.at_risk_at
+def _started_at(deadline: Deadline, incident: Incident) -> dt.datetime | None:
+    if deadline.begins_at is not None:
+        return deadline.begins_at
+    if deadline.follows is not None:
+        return deadline.follows.met_at
+    return incident.instant_of(deadline.start_event)
+
+
+def _pauses(incident: Incident) -> list[tuple[dt.datetime, dt.datetime]]:
+    return [(pause.begins_at, pause.ends_at) for pause in incident.pauses.all() if pause.ends_at is not None]
+
+
+def _open_pause(incident: Incident) -> Pause | None:
+    return next((pause for pause in incident.pauses.all() if pause.ends_at is None), None)
+
+
+def _apply(deadline: Deadline, course: Course, now: dt.datetime) -> None:
+    deadline.started_at, deadline.paused_at, plan = course.started_at, course.paused_at, course.plan
+    deadline.due_at, deadline.at_risk_at, deadline.target_at = plan.due_at, plan.at_risk_at, plan.target_at
     ahead = [moment for moment in plan.moments if _is_still_of_use(deadline, moment, now)]
     deadline.moments = [moment.to_json() for moment in ahead]
     deadline.raised_until = None
-    deadline.next_action_at = ahead[0].at if ahead and deadline.is_open else None
+    may_act = deadline.is_open and deadline.paused_at is None
+    deadline.next_action_at = ahead[0].at if ahead and may_act else None
 
 
 def _is_still_of_use(deadline: Deadline, moment: Moment, now: dt.datetime) -> bool:
@@ -143,17 +223,24 @@ def recompute(incident: Incident, *, now: dt.datetime) -> list[Deadline]:
     What was met stays met: whether in time is judged against the new due time.
     """
     moved = []
-    for deadline in incident.deadlines.select_for_update(no_key=True):
-        planned = _plan(deadline, incident)
-        if (deadline.started_at, deadline.due_at) == (planned[0], planned[1].due_at):
-            continue
-        if deadline.due_at is not None:
-            deadline.revision += 1
-            cancel_unsent(deadline, reason=_("The deadline moved."), state=NoticeState.SUPERSEDED)
-        _apply(deadline, planned, now)
-        deadline.save()
-        moved.append(deadline)
+    # A chain's earlier steps first: they were made first.
+    for deadline in incident.deadlines.select_for_update(no_key=True).order_by("pk"):
+        course = course_of(deadline, incident)
+        if not course.is_that_of(deadline):
+            _move(deadline, course, now)
+            moved.append(deadline)
     return moved
+
+
+def _move(deadline: Deadline, course: Course, now: dt.datetime) -> None:
+    if deadline.due_at is not None and deadline.due_at != course.plan.due_at:
+        deadline.revision += 1
+    cancel_unsent(deadline, reason=_("The deadline moved."), state=NoticeState.SUPERSEDED)
+    _apply(deadline, course, now)
+    deadline.save()
+
+
+# ── done, or no longer owed ─────────────────────────────────────────────────────────────────────────────────────────
 
 
 def meet(
@@ -172,6 +259,8 @@ def meet(
     A repeating one begins its next cycle at `at` for as long as the incident is open.
     """
     wanted = incident.deadlines.open().filter(obligation__in=obligations)
+    if Obligation.NOTIFY in obligations:
+        wanted = wanted.filter(pk__in=_next_steps(wanted))
     if client is not None:
         wanted = wanted.filter(client=client)
     if asked_by is not None:
@@ -179,13 +268,23 @@ def meet(
     met = []
     for deadline in _locked(wanted):
         deadline.met_at = at
-        deadline.next_action_at = None
+        deadline.paused_at = deadline.next_action_at = None
         deadline.save()
         cancel_unsent(deadline, reason=_("Done before this was sent."), spare=by_moment)
         met.append(deadline)
         if deadline.terms.is_recurring and incident.is_open:
             _begin_next_cycle(deadline, incident, begins_at=at, now=now)
+    if incident.deadlines.filter(follows__in=met).exists():
+        recompute(incident, now=now)  # their clocks begin
     return met
+
+
+def _next_steps(open_notices: QuerySet[Deadline]) -> list[int]:
+    """One notice is one step: of each agreement the one that is due first, if it has begun; the others stay owed."""
+    first: dict[int, int] = {}
+    for deadline in open_notices.filter(started_at__isnull=False).order_by(F("due_at").asc(nulls_last=True), "pk"):
+        first.setdefault(deadline.agreement_id, deadline.pk)
+    return list(first.values())
 
 
 def end(deadlines: QuerySet[Deadline], *, reason: str, now: dt.datetime) -> None:
@@ -193,22 +292,36 @@ def end(deadlines: QuerySet[Deadline], *, reason: str, now: dt.datetime) -> None
     for deadline in _locked(deadlines):
         deadline.ended_at = now
         deadline.end_reason = reason
-        deadline.next_action_at = None
+        deadline.paused_at = deadline.next_action_at = None
         deadline.save()
         cancel_unsent(deadline, reason=reason, state=NoticeState.SUPERSEDED)
 
 
 def begin_again(incident: Incident, *, at: dt.datetime, now: dt.datetime) -> list[Deadline]:
-    """After reopening: mitigation, resolution and updates are owed anew from `at`; what else was met stays met."""
-    owed_again = (Obligation.MITIGATE, Obligation.RESOLVE, Obligation.UPDATE)
+    """After reopening: mitigation, resolution and updates are owed again; what else was met stays met.
+
+    Where the clause lets the clock stop, the same deadline goes on (the time in between is a pause); else a new cycle
+    begins at `at`. What was done after the resolution that is now withdrawn keeps the start that it had.
+    """
+    for done in incident.deadlines.exclude(met_at=None, ended_at=None).filter(start_event=StartEvent.RESOLVED):
+        done.begins_at = done.started_at
+        done.save()
     latest: dict[int, Deadline] = {}
-    for deadline in incident.deadlines.filter(severity=incident.severity, obligation__in=owed_again).order_by("cycle"):
+    for deadline in incident.deadlines.filter(severity=incident.severity, obligation__in=OWED_AGAIN).order_by("cycle"):
         latest[deadline.commitment_id] = deadline
     return [
-        _begin_next_cycle(deadline, incident, begins_at=at, now=now)
+        _go_on(deadline, incident, now)
+        if deadline.met_at and deadline.terms.is_pausable
+        else _begin_next_cycle(deadline, incident, begins_at=at, now=now)
         for deadline in latest.values()
         if not deadline.is_open
     ]
+
+
+def _go_on(deadline: Deadline, incident: Incident, now: dt.datetime) -> Deadline:
+    deadline.met_at = None
+    _move(deadline, course_of(deadline, incident), now)
+    return deadline
 
 
 def _locked(deadlines: QuerySet[Deadline]) -> list[Deadline]:

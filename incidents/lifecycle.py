@@ -24,6 +24,7 @@ from incidents.models import (
     AffectedService,
     Deadline,
     Incident,
+    Pause,
     ReferenceCounter,
     Responder,
     TimelineEntry,
@@ -383,6 +384,8 @@ def resolve(
         incident.status = Status.RESOLVED
         incident.save()
         _log(incident, _("Resolved."), by, at=at, now=now)
+        _end_pause(incident, at)
+        deadlines.recompute(incident, now=now)  # a pause that ends with the resolution still counts
         deadlines.meet(incident, Obligation.ACKNOWLEDGE, Obligation.MITIGATE, Obligation.RESOLVE, at=at, now=now)
         updates = incident.deadlines.open().filter(obligation=Obligation.UPDATE)
         deadlines.end(updates, reason=_("Resolved."), now=at)
@@ -398,15 +401,19 @@ def reopen(incident: Incident, *, by: User, now: dt.datetime, reason: str, at: d
     with _verb(incident, by, reason) as incident:
         _refuse_unless(incident, Status.RESOLVED, Status.CLOSED)
         at = _when(incident, at, now)
-        if incident.resolved_at and at < incident.resolved_at:
+        resolved_at = incident.resolved_at
+        if resolved_at is None or at < resolved_at:
             raise Refused({"at": _("It cannot come back before it was resolved.")})
         incident.resolved_at = incident.mitigated_at = incident.closed_at = None
         incident.reopened_at = at
         incident.status = Status.ACKNOWLEDGED
         incident.save()
+        Pause.objects.create(
+            incident=incident, begins_at=resolved_at, ends_at=at, why=_("It was taken to be resolved.")
+        )
         _log(incident, _("Reopened: %(reason)s") % {"reason": reason}, by, at=at, now=now)
-        deadlines.recompute(incident, now=now)
         deadlines.begin_again(incident, at=at, now=now)
+        deadlines.recompute(incident, now=now)
         tasks.raise_due.ring_on_commit()
     return incident
 
@@ -426,6 +433,93 @@ def close(incident: Incident, *, by: User, now: dt.datetime, reason: str = "") -
         incident.save()
         _log(incident, _("Closed."), by, at=now, now=now)
     return incident
+
+
+# ── stop the clock, and put two into one ────────────────────────────────────────────────────────────────────────────
+
+
+def pause(incident: Incident, *, by: User, now: dt.datetime, reason: str, at: dt.datetime | None = None) -> Pause:
+    """Stop the clock of what the agreements allow to be paused, as of `at`; everything else runs on."""
+    if not reason.strip():
+        raise Refused({"reason": _("Say what the clock waits for; the client may ask.")})
+    with _verb(incident, by, reason) as incident:
+        _refuse_unless_open(incident)
+        if incident.pauses.filter(ends_at__isnull=True).exists():
+            raise Refused(_("%(ref)s is paused already.") % {"ref": incident.reference})
+        at = _when(incident, at, now)
+        if incident.pauses.filter(ends_at__gt=at).exists():
+            raise Refused({"at": _("It was paused at that time already. Give a later one.")})
+        begun = Pause(incident=incident, begins_at=at, why=reason)
+        begun.full_clean()
+        begun.save()
+        _log(incident, _("Paused: %(reason)s") % {"reason": reason}, by, at=at, now=now)
+        deadlines.recompute(incident, now=now)
+    return begun
+
+
+def resume(incident: Incident, *, by: User, now: dt.datetime, reason: str, at: dt.datetime | None = None) -> Incident:
+    """Let the clock run again as of `at`; due times move by the counting time that was lost."""
+    if not reason.strip():
+        raise Refused({"reason": _("Say why the clock runs again.")})
+    with _verb(incident, by, reason) as incident:
+        at = _when(incident, at, now)
+        if not _end_pause(incident, at):
+            raise Refused(_("%(ref)s is not paused.") % {"ref": incident.reference})
+        _log(incident, _("Resumed: %(reason)s") % {"reason": reason}, by, at=at, now=now)
+        deadlines.recompute(incident, now=now)
+        tasks.raise_due.ring_on_commit()
+    return incident
+
+
+def _end_pause(incident: Incident, at: dt.datetime) -> bool:
+    """End the open pause, if there is one; False if not. One that began after `at` never was."""
+    begun = incident.pauses.filter(ends_at__isnull=True).first()
+    if begun is None:
+        return False
+    begun.ends_at = max(at, begun.begins_at)
+    begun.save()
+    return True
+
+
+def merge(incident: Incident, into: Incident, *, by: User, now: dt.datetime, reason: str) -> Incident:
+    """This incident is part of another, the master: its deadlines end, and the master owes what it owed.
+
+    The master keeps the earliest start and takes over the affected services; a client of this incident alone is
+    still owed its notice, now by the master. Returns the master.
+    """
+    if not reason.strip():
+        raise Refused({"reason": _("Say why these are one incident.")})
+    if incident.pk == into.pk:
+        raise Refused({"into": _("An incident cannot be merged into itself.")})
+    with transaction.atomic(), acting(by, reason=reason):
+        locked = {row.pk: row for row in Incident.objects.locked().filter(pk__in=(incident.pk, into.pk)).order_by("pk")}
+        child, master = locked[incident.pk], locked[into.pk]
+        _refuse_unless_open(child)
+        _refuse_unless_open(master)
+        _end_pause(child, now)
+        child.status, child.merged_into, child.merged_at = Status.MERGED, master, now
+        child.save()
+        ended = _("Merged into %(ref)s.") % {"ref": master.reference}
+        deadlines.end(child.deadlines.open(), reason=ended, now=now)
+        _log(child, ended, by, at=now, now=now)
+        _take_over(master, child)
+        _log(master, _("%(ref)s merged into this.") % {"ref": child.reference}, by, at=now, now=now)
+        deadlines.start(master, now=now)
+        deadlines.recompute(master, now=now)
+        tasks.raise_due.ring_on_commit()
+    return master
+
+
+def _take_over(master: Incident, child: Incident) -> None:
+    """The earliest start of both, the services and the agreements of both."""
+    for event in ("occurred_at", "detected_at", "aware_at"):
+        known = [at for at in (getattr(master, event), getattr(child, event)) if at is not None]
+        setattr(master, event, min(known, default=None))
+    master.save()
+    for affected in child.affected_services.exclude(service__in=master.affected_services.values("service")):
+        AffectedService.objects.create(incident=master, service=affected.service)
+    for taken in child.affected_agreements.exclude(agreement__in=master.affected_agreements.values("agreement")):
+        AffectedAgreement.objects.create(incident=master, agreement=taken.agreement, why=taken.why)
 
 
 # ── what every verb does ────────────────────────────────────────────────────────────────────────────────────────────

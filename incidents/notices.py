@@ -10,7 +10,7 @@ import hashlib
 import logging
 import uuid
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from email.utils import parseaddr
 from typing import Any
@@ -67,6 +67,7 @@ class Directory:
     """Everybody and everything that the notices of these incidents need, read in a fixed number of queries."""
 
     incidents: Sequence[Incident]
+    clients: Collection[int] | None = None  # only these; one incident may fall under a thousand agreements
     contacts: dict[int, list[Contact]] = field(default_factory=lambda: defaultdict(list))
     responders: dict[int, list[User]] = field(default_factory=lambda: defaultdict(list))
     services: dict[int, list[str]] = field(default_factory=lambda: defaultdict(list))
@@ -77,6 +78,8 @@ class Directory:
     def __post_init__(self) -> None:
         ids = {incident.pk for incident in self.incidents}
         deadlines = Deadline.objects.filter(incident__in=ids).select_related("commitment", "agreement", "client")
+        if self.clients is not None:
+            deadlines = deadlines.filter(client__in=self.clients)
         for deadline in deadlines.order_by(models.F("due_at").asc(nulls_last=True), "pk"):
             self.deadlines[deadline.incident_id, deadline.client_id].append(deadline)
         read_terms(deadline.terms_copy_id for rows in self.deadlines.values() for deadline in rows)
@@ -149,7 +152,7 @@ def _raise_together(ids: Sequence[int], now: dt.datetime) -> int:
     due = Deadline.objects.due_for_action(now).filter(pk__in=ids)
     due = due.select_related("incident", "client", "agreement__owner", "commitment")
     deadlines = list(due.select_for_update(skip_locked=True, of=("self",), no_key=True))
-    directory = Directory([deadline.incident for deadline in deadlines])
+    directory = Directory([deadline.incident for deadline in deadlines], {deadline.client_id for deadline in deadlines})
     rows: list[Notice] = []
     for deadline in deadlines:
         rows += _rows_due(deadline, directory, now)

@@ -7,6 +7,7 @@ else has the row, and that this worker must leave it alone. No transaction is op
 from __future__ import annotations
 
 import datetime as dt
+import email.policy
 import functools
 import logging
 import os
@@ -17,16 +18,18 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import Sequence
-from email.headerregistry import Address
-from email.message import EmailMessage
-from email.policy import SMTP as SMTP_POLICY
-from email.utils import format_datetime, parseaddr
+from email.charset import QP, Charset
+from email.header import Header
+from email.mime.multipart import MIMEMultipart
+from email.mime.text import MIMEText
+from email.utils import format_datetime, formataddr, parseaddr
 
 from django.conf import settings
 from django.db import transaction
 from django.utils.translation import gettext as _
 
 from agreements.models import Obligation
+from config.fields import validate_single_line
 from config.history import acting
 from config.models import User
 from incidents import deadlines, smtp
@@ -80,6 +83,8 @@ def deliver(now: dt.datetime) -> Counter[str]:
     """Send what is due, nearest contractual due time first; returns how many notices had which outcome."""
     watch = Watch(now)
     tally: Counter[str] = Counter()
+    if not Notice.objects.ready(now).exists():
+        return tally  # the usual second, answered without a transaction
     while watch.elapsed < PASS_LIMIT and (leased := lease(watch.now())):
         for number, notice in enumerate(leased):
             outcome = _deliver_one(notice, watch)
@@ -93,18 +98,16 @@ def deliver(now: dt.datetime) -> Counter[str]:
 
 def lease(now: dt.datetime) -> list[Notice]:
     """Take up to BATCH ready notices for this worker. What is no longer owed is cancelled instead of being sent."""
-    ready = Notice.objects.ready(now)
-    if not ready.exists():
-        return []
-    token = uuid.uuid4()
+    token, until = uuid.uuid4(), now + LEASE
     with transaction.atomic():
-        ids = list(ready.select_for_update(skip_locked=True).values_list("pk", flat=True)[:BATCH])
-        # On a database without row locks another worker may have been quicker: only what is still waiting is taken.
-        Notice.objects.waiting().filter(pk__in=ids).update(
-            state=NoticeState.LEASED, lease_token=token, leased_until=now + LEASE
+        ready = Notice.objects.ready(now).select_related("deadline", "client")
+        taken = list(ready.select_for_update(skip_locked=True, of=("self",))[:BATCH])
+        Notice.objects.filter(pk__in=[notice.pk for notice in taken]).update(
+            state=NoticeState.LEASED, lease_token=token, leased_until=until
         )
-    taken = Notice.objects.filter(lease_token=token, state=NoticeState.LEASED).select_related("deadline")
-    return [notice for notice in taken.order_by("due_at", "pk") if _is_still_owed(notice)]
+    for notice in taken:
+        notice.state, notice.lease_token, notice.leased_until = NoticeState.LEASED, token, until
+    return [notice for notice in taken if _is_still_owed(notice)]
 
 
 def _is_still_owed(notice: Notice) -> bool:
@@ -112,19 +115,18 @@ def _is_still_owed(notice: Notice) -> bool:
     deadline = notice.deadline
     if deadline is None or notice.kind not in PLANNED_KINDS:
         return True
-    if notice.revision == deadline.revision and (deadline.is_open or _has_met_it_elsewhere(notice)):
+    is_wanted = deadline.is_open or (notice.kind in MEETS and _was_accepted_for_another(notice))
+    if notice.revision == deadline.revision and is_wanted:
         return True
     reason = _("Done before this was sent.") if deadline.met_at else _("No longer owed.")
     _move(notice, NoticeState.LEASED, NoticeState.CANCELLED, state_reason=reason)
     return False
 
 
-def _has_met_it_elsewhere(notice: Notice) -> bool:
-    """The same holding notice, accepted for another contact, met the deadline: this contact is to have it too."""
-    if notice.kind not in MEETS:
-        return False
-    siblings = Notice.objects.filter(deadline=notice.deadline, revision=notice.revision, moment=notice.moment)
-    return siblings.filter(state=NoticeState.SENT).exists()
+def _was_accepted_for_another(notice: Notice) -> bool:
+    """The same message has reached another contact of that client and met what it meets; this one is sent it too."""
+    same = Notice.objects.filter(incident=notice.incident_id, client=notice.client_id, moment=notice.moment)
+    return same.filter(deadline=notice.deadline_id, revision=notice.revision, state=NoticeState.SENT).exists()
 
 
 def _deliver_one(notice: Notice, watch: Watch) -> Outcome:
@@ -163,6 +165,7 @@ def _record_acceptance(notice: Notice, answer: str, watch: Watch, started: float
     now = watch.now()
     with transaction.atomic(), acting(task="outbox.deliver", reason=_("Accepted by the mail server: %s") % answer):
         incident = _lock_incident_it_meets(notice)  # before the notice, in the order in which verbs lock
+        is_first = incident is not None and not _was_accepted_for_another(notice)
         _move(
             notice,
             NoticeState.TRANSMITTING,
@@ -173,7 +176,7 @@ def _record_acceptance(notice: Notice, answer: str, watch: Watch, started: float
         )
         # Whoever owns the row by now: the server did accept it, and that is the truth to record.
         _add_attempt(notice, Outcome.ACCEPTED, DeliveryPhase.DONE, watch, started, code=250, answer=answer)
-        if incident is not None and notice.client is not None:
+        if incident is not None and notice.client is not None and is_first:
             obligation = MEETS[NoticeKind(notice.kind)]
             deadlines.meet(
                 incident,
@@ -312,35 +315,39 @@ def send_again(notice: Notice, *, by: User, now: dt.datetime, reason: str = "") 
 
 
 #: Lines as long as RFC 5322 allows instead of folded at 78: some filters dislike a subject that is folded at once.
-_WIRE = SMTP_POLICY.clone(max_line_length=900)
+_WIRE = email.policy.compat32.clone(linesep="\r\n", max_line_length=900)
+_QUOTED = Charset("utf-8")
+_QUOTED.body_encoding = QP  # readable in a log, unlike base64
 
 
 def _as_mail(notice: Notice, now: dt.datetime) -> bytes:
-    """The frozen notice as a mail to one recipient, in the thread of its incident (RFC 5322, RFC 3834)."""
-    message = EmailMessage()
-    message["From"] = _mailbox(*parseaddr(settings.NOTICE_FROM))
-    message["To"] = _mailbox(notice.recipient_name, notice.recipient_address)
-    message["Reply-To"] = _mailbox(*parseaddr(settings.NOTICE_REPLY_TO))
-    message["Subject"] = notice.subject
-    message["Date"] = format_datetime(now)
-    message["Message-ID"] = notice.message_id
-    message["In-Reply-To"] = notice.thread_id
-    message["References"] = notice.thread_id
-    message["Auto-Submitted"] = "auto-generated"
-    message["X-Auto-Response-Suppress"] = "All"
-    message.set_content(notice.text)
-    message.add_alternative(notice.html, subtype="html")
-    # A local part beyond ASCII needs the SMTPUTF8 extension, and then the headers may carry it as it is.
-    return message.as_bytes(policy=_WIRE.clone(utf8=not _on_the_wire(notice.recipient_address).isascii()))
+    """The frozen notice as a mail to one recipient, in the thread of its incident (RFC 5322, RFC 3834).
 
-
-def _mailbox(name: str, address: str) -> Address:
-    local, _at, domain = _on_the_wire(address).rpartition("@")
-    return Address(display_name=name, username=local, domain=domain)
+    Built from the standard library's MIME parts, which take a third of the time of its EmailMessage.
+    """
+    headers = {
+        "From": formataddr(parseaddr(settings.NOTICE_FROM)),
+        "To": formataddr((notice.recipient_name, _on_the_wire(notice.recipient_address))),
+        "Reply-To": formataddr(parseaddr(settings.NOTICE_REPLY_TO)),
+        "Subject": notice.subject,
+        "Date": format_datetime(now),
+        "Message-ID": notice.message_id,
+        "In-Reply-To": notice.thread_id,
+        "References": notice.thread_id,
+        "Auto-Submitted": "auto-generated",
+        "X-Auto-Response-Suppress": "All",
+    }
+    mail = MIMEMultipart("alternative")
+    for name, value in headers.items():
+        validate_single_line(value)  # nothing lets a line break in; if something does, it does not get out
+        mail[name] = Header(value, None if value.isascii() else "utf-8", maxlinelen=900)  # type: ignore[assignment]
+    for body, kind in ((notice.text, "plain"), (notice.html, "html")):
+        mail.attach(MIMEText(body, kind, _QUOTED))  # type: ignore[arg-type]  # the stubs know names of charsets only
+    return mail.as_bytes(policy=_WIRE)
 
 
 def _on_the_wire(address: str) -> str:
-    """The address with its domain in ASCII (RFC 5891), which every server understands; its local part as it is."""
+    """The address with its domain in ASCII (RFC 5891), which every server understands."""
     local, _at, domain = address.rpartition("@")
     return f"{local}@{domain.encode('idna').decode()}"
 

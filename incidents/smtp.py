@@ -60,8 +60,7 @@ class Transport:
     # ── phases ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _offer_envelope(self, sender: str, recipient: str) -> None:
-        options = [] if recipient.isascii() else ["SMTPUTF8"]
-        code, answer = self._name_sender(sender, options)
+        code, answer = self._name_sender(sender)
         if code != 250:
             self._refuse(DeliveryPhase.SENDER, code, answer)
         connection = self._ready_connection()
@@ -70,19 +69,19 @@ class Transport:
         if code not in (250, 251):
             self._refuse(DeliveryPhase.RECIPIENT, code, answer)
 
-    def _name_sender(self, sender: str, options: list[str]) -> tuple[int, bytes]:
+    def _name_sender(self, sender: str) -> tuple[int, bytes]:
         was_kept = self._connection is not None
         connection = self._ready_connection()
         try:
             with self._phase(DeliveryPhase.SENDER):
-                return connection.mail(sender, options)
+                return connection.mail(sender)
         except DeliveryError as error:
             if not (was_kept and error.outcome == Outcome.TRANSPORT_DOWN):
                 raise
         # The server had closed the kept connection: that is no fault, a new one is tried once.
         connection = self._ready_connection()
         with self._phase(DeliveryPhase.SENDER):
-            return connection.mail(sender, options)
+            return connection.mail(sender)
 
     def _transmit(self, content: bytes) -> str:
         connection = self._connection

@@ -36,7 +36,7 @@ class Obligation(models.TextChoices):
 
 
 class StartEvent(models.TextChoices):
-    """From what moment the allowance runs. Each value names a field of the incident: `<value>_at`."""
+    """From what moment the allowance runs. Each value but the last names a field of the incident: `<value>_at`."""
 
     OCCURRED = "occurred", _("when it happened")
     DETECTED = "detected", _("detection")
@@ -44,6 +44,11 @@ class StartEvent(models.TextChoices):
     CLASSIFIED = "classified", _("classification")
     ACKNOWLEDGED = "acknowledged", _("acknowledgement")
     RESOLVED = "resolved", _("resolution")
+    COMMITMENT = "commitment", _("another commitment being met")
+
+
+#: The start events that are instants of the incident itself.
+INCIDENT_EVENTS = tuple(event for event in StartEvent if event != StartEvent.COMMITMENT)
 
 
 class Unit(models.TextChoices):
@@ -56,6 +61,14 @@ class Unit(models.TextChoices):
     CALENDAR_DAYS = clock.Unit.CALENDAR_DAYS.value, _("calendar days")
     BUSINESS_DAYS = clock.Unit.BUSINESS_DAYS.value, _("business days")
     MONTHS = clock.Unit.MONTHS.value, _("months")
+
+
+class Roll(models.TextChoices):
+    """What happens when the due time falls on a day without an opening."""
+
+    NONE = clock.Roll.NONE.value, _("stays where it is")
+    NEXT_BUSINESS_DAY = clock.Roll.NEXT_BUSINESS_DAY.value, _("moves to the next business day")
+    NEXT_BUSINESS_DAY_AT = clock.Roll.NEXT_BUSINESS_DAY_AT.value, _("moves to a time on the next business day")
 
 
 class DayEnd(models.TextChoices):
@@ -107,6 +120,49 @@ class Commitment(AuditedModel):
     start_event = models.CharField(
         _("counted from"), max_length=12, choices=StartEvent.choices, default=StartEvent.DETECTED
     )
+    follows = models.ForeignKey(
+        "self",
+        models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="followers",
+        verbose_name=_("which commitment"),
+        help_text=_("Where it is counted from another commitment being met: the one that must be met first."),
+    )
+    roll = models.CharField(
+        _("on a day without opening"),
+        max_length=24,
+        choices=Roll.choices,
+        default=Roll.NONE,
+        help_text=_("Where the clause moves a deadline that falls on a weekend or a holiday."),
+    )
+    roll_at = models.TimeField(
+        _("at what time"), null=True, blank=True, help_text=_("In the calendar's zone, for example 12:00.")
+    )
+    cap_amount = models.PositiveIntegerField(
+        _("but at most"),
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1)],
+        help_text=_("An overall limit from a second event: the earlier of the two holds."),
+    )
+    cap_unit = models.CharField(_("unit of the limit"), max_length=20, choices=Unit.choices, blank=True)
+    cap_event = models.CharField(
+        _("limit counted from"), max_length=12, choices=[(e.value, e.label) for e in INCIDENT_EVENTS], blank=True
+    )
+    is_pausable = models.BooleanField(
+        _("can be paused"),
+        default=False,
+        help_text=_("Only where the clause stops the clock, for example while the client is asked something."),
+    )
+    target_amount = models.PositiveIntegerField(
+        _("our own target"),
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1)],
+        help_text=_("For a duty without a number: what we ask of ourselves. It is not part of the contract."),
+    )
+    target_unit = models.CharField(_("unit of the target"), max_length=20, choices=Unit.choices, blank=True)
     is_recurring = models.BooleanField(
         _("repeats"),
         default=False,
@@ -154,6 +210,36 @@ class Commitment(AuditedModel):
                 ),
             ),
             models.CheckConstraint(
+                condition=Q(start_event=StartEvent.COMMITMENT, follows__isnull=False)
+                | (~Q(start_event=StartEvent.COMMITMENT) & Q(follows__isnull=True)),
+                name="commitment_follows_what_it_names",
+                violation_error_message=_(
+                    "Name the commitment to follow, and only where it is counted from another commitment being met."
+                ),
+            ),
+            models.CheckConstraint(
+                condition=Q(roll=Roll.NEXT_BUSINESS_DAY_AT, roll_at__isnull=False)
+                | (~Q(roll=Roll.NEXT_BUSINESS_DAY_AT) & Q(roll_at__isnull=True)),
+                name="commitment_roll_time",
+                violation_error_message=_("Give the time on the next business day, and only where it moves to one."),
+            ),
+            models.CheckConstraint(
+                condition=Q(cap_amount__isnull=True, cap_unit="", cap_event="")
+                | (Q(cap_amount__gt=0, amount__isnull=False) & ~Q(cap_unit="") & ~Q(cap_event="")),
+                name="commitment_cap_is_whole",
+                violation_error_message=_(
+                    "An overall limit needs its amount, its unit, the event it is counted from, and an allowance."
+                ),
+            ),
+            models.CheckConstraint(
+                condition=Q(target_amount__isnull=True, target_unit="")
+                | (Q(target_amount__gt=0, amount__isnull=True) & ~Q(target_unit="")),
+                name="commitment_target_without_number",
+                violation_error_message=_(
+                    "A target of our own needs an amount and a unit, and is only for a duty without a number."
+                ),
+            ),
+            models.CheckConstraint(
                 condition=Q(holding_percent__gte=1, holding_percent__lte=99), name="commitment_holding_percent"
             ),
         )
@@ -166,14 +252,47 @@ class Commitment(AuditedModel):
             raise ValidationError(
                 {"start_event": _("This obligation would begin only once it is done. Choose an earlier start event.")}
             )
+        self._refuse_a_chain_that_cannot_run()
         try:
             self.as_clock_terms()
+            self.as_clock_target()
         except ValueError as error:  # ClockError, or a unit that clean_fields has already complained about
             raise ValidationError({"amount": str(error)}) from error
 
+    def _refuse_a_chain_that_cannot_run(self) -> None:
+        """A chain stays within one agreement and severity, and may not come back to where it began."""
+        earlier = self.follows
+        if earlier is None:
+            return
+        if (earlier.agreement_id, earlier.severity) != (self.agreement_id, self.severity):
+            raise ValidationError({"follows": _("Choose a commitment of the same agreement and severity.")})
+        seen = {self.pk} - {None}
+        while earlier is not None:
+            if earlier.pk in seen:
+                raise ValidationError(
+                    {"follows": _("These commitments would wait for each other, and none could ever begin.")}
+                )
+            seen.add(earlier.pk)
+            earlier = earlier.follows
+
     def as_clock_terms(self) -> clock.Terms:
-        allowance = None if self.amount is None else clock.Allowance(self.amount, clock.Unit(self.unit))
-        return clock.Terms(allowance=allowance, day_end=clock.DayEnd(self.day_end))
+        """The terms as the contract clock reads them; ValueError where they make no sense."""
+        return clock.Terms(
+            allowance=_allowance(self.amount, self.unit),
+            day_end=clock.DayEnd(self.day_end),
+            roll=clock.Roll(self.roll),
+            roll_at=self.roll_at,
+            cap=_allowance(self.cap_amount, self.cap_unit),
+        )
+
+    def as_clock_target(self) -> clock.Terms | None:
+        """Our own target for a duty without a number."""
+        target = _allowance(self.target_amount, self.target_unit)
+        return clock.Terms(allowance=target) if target else None
+
+    def name_in_words(self) -> str:
+        """What is owed: "Notify the client (72-hour notification)"."""
+        return f"{self.get_obligation_display()} ({self.label})" if self.label else self.get_obligation_display()
 
     def allowance_in_words(self) -> str:
         """As the contract says it: "4 hours", "1 business day", or "as quickly as possible"."""
@@ -183,7 +302,7 @@ class Commitment(AuditedModel):
 
     def in_words(self) -> str:
         """The commitment in one line: "Notify the client within 4 hours of detection"."""
-        what = f"{self.get_obligation_display()} ({self.label})" if self.label else self.get_obligation_display()
+        what = self.name_in_words()
         if self.amount is None:
             return _("%(what)s as quickly as possible") % {"what": what}
         if self.is_recurring:
@@ -191,8 +310,19 @@ class Commitment(AuditedModel):
         return _("%(what)s within %(allowance)s of %(event)s") % {
             "what": what,
             "allowance": self.allowance_in_words(),
-            "event": self.get_start_event_display(),
+            "event": event_in_words(self.start_event, self.follows.name_in_words() if self.follows else ""),
         }
+
+
+def event_in_words(start_event: str, follows: str = "") -> str:
+    """`detection`, or `“Notify the client” being met` where another commitment starts the clock."""
+    if start_event == StartEvent.COMMITMENT:
+        return _("“%(follows)s” being met") % {"follows": follows}
+    return str(StartEvent(start_event).label)
+
+
+def _allowance(amount: int | None, unit: str) -> clock.Allowance | None:
+    return None if amount is None else clock.Allowance(amount, clock.Unit(unit))
 
 
 def allowance_in_words(amount: int, unit: str) -> str:

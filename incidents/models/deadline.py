@@ -51,6 +51,7 @@ class Standing(models.TextChoices):
     """How a deadline stands at an instant: computed, never stored."""
 
     WAITING = "waiting", _("Waiting")
+    PAUSED = "paused", _("Paused")
     RUNNING = "running", _("Running")
     AT_RISK = "at_risk", _("At risk")
     MISSED = "missed", _("Missed")
@@ -76,13 +77,16 @@ class DeadlineQuerySet(models.QuerySet["Deadline"]):
 
     def with_standing(self, now: dt.datetime) -> models.QuerySet[WithAnnotations[Deadline, StandingNow]]:
         """Adds `standing_now`; says in SQL what Deadline.standing says in Python."""
-        done = models.functions.Coalesce("met_at", "ended_at", Value(now, output_field=models.DateTimeField()))
+        done = models.functions.Coalesce(
+            "met_at", "ended_at", "paused_at", Value(now, output_field=models.DateTimeField())
+        )
         return self.annotate(  # type: ignore[return-value]  # the plugin names the same annotation anew
             standing_now=Case(
                 When(due_at__lt=done, then=Value(Standing.MISSED)),
                 When(met_at__isnull=False, then=Value(Standing.MET)),
                 When(ended_at__isnull=False, then=Value(Standing.ENDED)),
                 When(started_at__isnull=True, then=Value(Standing.WAITING)),
+                When(paused_at__isnull=False, then=Value(Standing.PAUSED)),
                 When(at_risk_at__lte=now, then=Value(Standing.AT_RISK)),
                 default=Value(Standing.RUNNING),
                 output_field=models.CharField(),
@@ -115,12 +119,24 @@ class Deadline(AuditedModel):
         blank=True,
         help_text=_("Set where a cycle does not begin with the start event."),
     )
+    follows = models.ForeignKey(
+        "self",
+        models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="followers",
+        verbose_name=_("begins when this is met"),
+    )
     terms_copy = models.ForeignKey(TermsCopy, models.PROTECT, related_name="+", verbose_name=_("terms"))
     iana_version = models.CharField(_("time zone rules"), max_length=10)
 
     started_at = models.DateTimeField(_("started at"), null=True, blank=True)
     due_at = models.DateTimeField(_("due at"), null=True, blank=True)
     at_risk_at = models.DateTimeField(_("at risk from"), null=True, blank=True)
+    target_at = models.DateTimeField(
+        _("our own target"), null=True, blank=True, help_text=_("For a duty without a number; no part of the contract.")
+    )
+    paused_at = models.DateTimeField(_("paused since"), null=True, blank=True)
     met_at = models.DateTimeField(_("met at"), null=True, blank=True)
     ended_at = models.DateTimeField(_("ended at"), null=True, blank=True)
     end_reason = models.CharField(_("why it ended"), max_length=300, blank=True)
@@ -188,7 +204,7 @@ class Deadline(AuditedModel):
 
     def standing(self, now: dt.datetime) -> Standing:
         """Met at the due instant is met; one second later is missed, and stays missed."""
-        if self.due_at is not None and self.due_at < (self.met_at or self.ended_at or now):
+        if self.due_at is not None and self.due_at < (self.met_at or self.ended_at or self.paused_at or now):
             return Standing.MISSED
         if self.met_at is not None:
             return Standing.MET
@@ -196,6 +212,8 @@ class Deadline(AuditedModel):
             return Standing.ENDED
         if self.started_at is None:
             return Standing.WAITING
+        if self.paused_at is not None:
+            return Standing.PAUSED
         if self.at_risk_at is not None and self.at_risk_at <= now:
             return Standing.AT_RISK
         return Standing.RUNNING

@@ -20,6 +20,7 @@ class Status(models.TextChoices):
     MITIGATED = "mitigated", _("Mitigated")
     RESOLVED = "resolved", _("Resolved")
     CLOSED = "closed", _("Closed")
+    MERGED = "merged", _("Merged")
 
 
 #: Still being worked on.
@@ -78,6 +79,10 @@ class Incident(AuditedModel):
     resolved_at = models.DateTimeField(_("resolved at"), null=True, blank=True)
     reopened_at = models.DateTimeField(_("reopened at"), null=True, blank=True)
     closed_at = models.DateTimeField(_("closed at"), null=True, blank=True)
+    merged_at = models.DateTimeField(_("merged at"), null=True, blank=True)
+    merged_into = models.ForeignKey(
+        "self", models.PROTECT, null=True, blank=True, related_name="merged", verbose_name=_("merged into")
+    )
 
     services = models.ManyToManyField(Service, through="AffectedService", verbose_name=_("affected services"))
     agreements = models.ManyToManyField(
@@ -103,6 +108,11 @@ class Incident(AuditedModel):
             models.CheckConstraint(
                 condition=~Q(status=Status.CLOSED) | Q(closed_at__isnull=False), name="incident_closed_has_its_time"
             ),
+            models.CheckConstraint(
+                condition=Q(status=Status.MERGED, merged_into__isnull=False, merged_at__isnull=False)
+                | (~Q(status=Status.MERGED) & Q(merged_into__isnull=True)),
+                name="incident_merged_into_another",
+            ),
         )
         indexes = (
             # IncidentQuerySet.open, and the list of what is open
@@ -121,7 +131,37 @@ class Incident(AuditedModel):
 
     def instant_of(self, event: str) -> dt.datetime | None:
         """When a start event happened; None while it has not."""
+        if event == StartEvent.COMMITMENT:
+            return None  # no instant of the incident; the deadline knows what it follows
         return getattr(self, f"{StartEvent(event).value}_at")  # type: ignore[no-any-return]
+
+
+class Pause(AuditedModel):
+    """A time in which the clock of pausable commitments stands still; half-open [begins_at, ends_at)."""
+
+    incident = models.ForeignKey(Incident, models.PROTECT, related_name="pauses")
+    begins_at = models.DateTimeField(_("begins at"))
+    ends_at = models.DateTimeField(_("ends at"), null=True, blank=True)
+    why = ProseField(_("why"), max_length=1000)
+
+    history = AuditedRecords()
+
+    class Meta:
+        verbose_name = _("pause")
+        verbose_name_plural = _("pauses")
+        ordering = ("begins_at", "pk")
+        constraints = (
+            models.UniqueConstraint(
+                fields=("incident",), condition=Q(ends_at__isnull=True), name="pause_one_at_a_time"
+            ),
+            models.CheckConstraint(
+                condition=Q(ends_at__isnull=True) | Q(ends_at__gte=models.F("begins_at")),
+                name="pause_ends_after_it_begins",
+            ),
+        )
+
+    def __str__(self) -> str:
+        return self.why[:80]
 
 
 class AffectedService(AuditedModel):
