@@ -6,6 +6,7 @@ Every function expects the caller's transaction, with the incident locked, and t
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from django.db.models import F, Prefetch, QuerySet
@@ -15,6 +16,7 @@ from agreements.models import Client, Commitment, Obligation, ServiceAgreement, 
 from agreements.terms import AgreedTerms, Moment, MomentKind, Plan, agreed_terms
 from config import zones
 from incidents.models import Deadline, Incident, Notice, Pause, TermsCopy
+from incidents.models.deadline import DeadlineQuerySet
 from incidents.models.notice import PLANNED_KINDS, NoticeState
 
 #: What a reopened incident owes anew.
@@ -337,3 +339,53 @@ def cancel_unsent(
     """
     unsent = Notice.objects.waiting().filter(deadline=deadline, kind__in=PLANNED_KINDS).exclude(moment=spare)
     return unsent.update(state=state, state_reason=reason)
+
+
+# ── changing the terms on purpose ───────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True)
+class Change:
+    """What a deadline would become by the agreement, calendar and time zone rules as they read now."""
+
+    deadline: Deadline
+    terms: AgreedTerms
+    course: Course
+
+    @property
+    def moves(self) -> bool:
+        """Whether its due time would be another."""
+        return self.course.plan.due_at != self.deadline.due_at
+
+
+def changes_by(deadlines: DeadlineQuerySet) -> Iterator[Change]:
+    """Those of the open deadlines that would change, with what they would become; nothing is written.
+
+    An edited agreement, an edited calendar and new time zone rules move nothing until somebody applies them.
+    """
+    present: dict[int, AgreedTerms] = {}
+    rows = deadlines.open().select_related("incident", "client", "follows", "commitment__agreement__calendar")
+    for deadline in rows.order_by("pk").prefetch_related("incident__pauses").iterator(chunk_size=500):
+        if deadline.commitment_id not in present:
+            present[deadline.commitment_id] = agreed_terms(deadline.commitment)
+        terms = present[deadline.commitment_id]
+        course = course_of(deadline, deadline.incident, terms)
+        if terms.digest() != deadline.terms_copy_id or not course.is_that_of(deadline):
+            yield Change(deadline, terms, course)
+
+
+def apply_change(change: Change, *, now: dt.datetime) -> None:
+    """Give the deadline its present terms; expects the caller's transaction with the incident locked."""
+    deadline = change.deadline
+    deadline.terms_copy = TermsCopy.of(change.terms)
+    deadline.iana_version = zones.IANA_VERSION
+    _move(deadline, change.course, now)
+
+
+def wrong_ones(deadlines: QuerySet[Deadline]) -> Iterator[tuple[Deadline, Course]]:
+    """Those whose stored values are not what their own copied terms give, with what these give."""
+    rows = deadlines.select_related("incident", "follows").prefetch_related("incident__pauses").order_by("pk")
+    for deadline in rows.iterator(chunk_size=2000):
+        course = course_of(deadline, deadline.incident)
+        if not course.is_that_of(deadline):
+            yield deadline, course

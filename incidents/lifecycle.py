@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 from collections.abc import Collection, Iterator
+from dataclasses import dataclass
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
@@ -520,6 +521,45 @@ def _take_over(master: Incident, child: Incident) -> None:
         AffectedService.objects.create(incident=master, service=affected.service)
     for taken in child.affected_agreements.exclude(agreement__in=master.affected_agreements.values("agreement")):
         AffectedAgreement.objects.create(incident=master, agreement=taken.agreement, why=taken.why)
+
+
+def preview_merge(incident: Incident, into: Incident, *, by: User, now: dt.datetime) -> MergePreview:
+    """What `merge` would do, found out by doing it and taking it back."""
+    before = {deadline.pk for deadline in into.deadlines.all()}
+    ending = list(incident.deadlines.open().select_related("client", "commitment"))
+    with transaction.atomic():
+        master = merge(incident, into, by=by, now=now, reason="preview")
+        began = list(master.deadlines.exclude(pk__in=before).select_related("client", "commitment"))
+        preview = MergePreview(detected_at=master.detected_at, ending=ending, beginning=began)
+        transaction.set_rollback(True)
+    return preview
+
+
+@dataclass(frozen=True)
+class MergePreview:
+    """The master's time of detection afterwards, what ends with this incident, what begins under the master."""
+
+    detected_at: dt.datetime
+    ending: list[Deadline]
+    beginning: list[Deadline]
+
+
+def apply_present_terms(to: Collection[Deadline], *, by: User, now: dt.datetime, reason: str) -> list[deadlines.Change]:
+    """Give these open deadlines the terms, calendar and time zone rules as they read now; returns what changed."""
+    if not reason.strip():
+        raise Refused({"reason": _("Say why the present terms are to hold for incidents that began under others.")})
+    with transaction.atomic(), acting(by, reason=reason):
+        incidents = Incident.objects.filter(pk__in={deadline.incident_id for deadline in to})
+        locked = {incident.pk: incident for incident in incidents.locked().order_by("pk")}
+        chosen = Deadline.objects.filter(pk__in=[deadline.pk for deadline in to])
+        changes = list(deadlines.changes_by(chosen))
+        for change in changes:
+            deadlines.apply_change(change, now=now)
+        for incident in locked.values():
+            _log(incident, _("Present terms applied: %(reason)s") % {"reason": reason}, by, at=now, now=now)
+            deadlines.recompute(incident, now=now)
+        tasks.raise_due.ring_on_commit()
+    return changes
 
 
 # ── what every verb does ────────────────────────────────────────────────────────────────────────────────────────────

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 from django import forms
 from django.contrib import messages
+from django.core.exceptions import ValidationError
 from django.db.models import Count
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _now
@@ -15,6 +16,7 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
 from agreements.models import Client, Contact, Obligation, Service
+from config import times
 from config.admin import page_of
 from config.forms import ActForm, Done, InstantField, of, reason_field
 from config.models import User
@@ -331,6 +333,103 @@ class Close(VerbForm):
     def act(self, *, now: dt.datetime) -> Done:
         incident = lifecycle.close(self.subject, by=self.by, now=now, **self.cleaned_data)
         return Done(_now("%(ref)s is closed.") % {"ref": incident.reference})
+
+
+# ── stop the clock, and put two into one ────────────────────────────────────────────────────────────────────────────
+
+
+@verb
+class Pause(VerbForm):
+    slug = "pause"
+    label = _("Pause")
+    at = at_field(_("Since when"))
+    reason = reason_field(help_text=_("What the clock waits for. Kept in the audit trail."))
+
+    @classmethod
+    def is_lawful(cls, subject: Incident) -> bool:
+        return super().is_lawful(subject) and not subject.pauses.filter(ends_at__isnull=True).exists()
+
+    def explanation(self) -> str | Promise:
+        pausable = [d for d in self.subject.deadlines.open().select_related("client") if d.terms.is_pausable]
+        if not pausable:
+            return _("No clause lets a clock of this incident stop: a pause would change no due time.")
+        owed = ", ".join(f"{d.get_obligation_display()} ({d.client})" for d in pausable)
+        return _now("The clock stops for: %(owed)s. Everything else runs on.") % {"owed": owed}
+
+    def act(self, *, now: dt.datetime) -> Done:
+        lifecycle.pause(self.subject, by=self.by, now=now, **self.cleaned_data)
+        return Done(_now("%(ref)s is paused.") % {"ref": self.subject.reference})
+
+
+@verb
+class Resume(VerbForm):
+    slug = "resume"
+    label = _("Resume")
+    at = at_field(_("Since when"))
+    reason = reason_field(help_text=_("Why the clock runs again. Kept in the audit trail."))
+
+    @classmethod
+    def is_lawful(cls, subject: Incident) -> bool:
+        return super().is_lawful(subject) and subject.pauses.filter(ends_at__isnull=True).exists()
+
+    def explanation(self) -> str | Promise:
+        return _("Due times that were paused move by the counting time that was lost.")
+
+    def act(self, *, now: dt.datetime) -> Done:
+        lifecycle.resume(self.subject, by=self.by, now=now, **self.cleaned_data)
+        return Done(_now("%(ref)s runs again.") % {"ref": self.subject.reference})
+
+
+@verb
+class Merge(VerbForm):
+    slug = "merge"
+    label = _("Merge")
+    into = forms.ModelChoiceField(Incident.objects.none(), label=_("Into which incident"))
+    reason = reason_field(help_text=_("Why these are one incident. Kept in the audit trail."))
+    is_previewed = forms.BooleanField(
+        label=_("Do it as shown"), required=False, help_text=_("Left empty, you are shown first what would happen.")
+    )
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        field: Any = self.fields["into"]
+        field.queryset = Incident.objects.open().exclude(pk=self.subject.pk)
+
+    def explanation(self) -> str | Promise:
+        return _(
+            "This incident becomes part of the other: its deadlines end, the other keeps the earliest start and owes "
+            "this one's clients what they have not yet had."
+        )
+
+    def act(self, *, now: dt.datetime) -> Done:
+        into = self.cleaned_data["into"]
+        if not self.cleaned_data["is_previewed"]:
+            raise ValidationError({"is_previewed": self._preview(into, now)})
+        master = lifecycle.merge(self.subject, into, by=self.by, now=now, reason=self.cleaned_data["reason"])
+        merged = {"ref": self.subject.reference, "master": master.reference}
+        return Done(_now("%(ref)s is merged into %(master)s.") % merged, then=page_of(master))
+
+    def _preview(self, into: Incident, now: dt.datetime) -> list[str]:
+        preview = lifecycle.preview_merge(self.subject, into, by=self.by, now=now)
+        detected = {"ref": into.reference, "at": times.for_reader(preview.detected_at)}
+        said = [_now("%(ref)s would count as detected at %(at)s.") % detected]
+        said += [_now("Ends here: %(what)s.") % {"what": _owed(deadline)} for deadline in preview.ending]
+        said += [
+            _now("Begins there: %(what)s.") % {"what": _owed(deadline, with_due=True)} for deadline in preview.beginning
+        ]
+        return [*said, _now("Tick “Do it as shown” and press the button again to do this.")]
+
+
+def _owed(deadline: Deadline, *, with_due: bool = False) -> str:
+    words = f"{deadline.commitment.name_in_words()}, {deadline.client}"
+    if not with_due or deadline.due_at is None:
+        return words
+    when = times.for_reader(deadline.met_at or deadline.due_at)
+    return (
+        _now("%(what)s, met %(at)s") % {"what": words, "at": when}
+        if deadline.met_at
+        else _now("%(what)s, due %(at)s") % {"what": words, "at": when}
+    )
 
 
 # ── put right ───────────────────────────────────────────────────────────────────────────────────────────────────────
