@@ -21,6 +21,7 @@ _SEVERITY: Mapping[str, tuple[str, str]] = {
 _STANDING: Mapping[str, tuple[str, str]] = {
     Standing.WAITING: ("off", "○"),
     Standing.RUNNING: ("run", "◑"),
+    Standing.PAUSED: ("off", "❚❚"),
     Standing.AT_RISK: ("high", "◔"),
     Standing.MISSED: ("crit", "✕"),
     Standing.MET: ("ok", "✓"),
@@ -32,6 +33,7 @@ _STATUS: Mapping[str, tuple[str, str]] = {
     Status.MITIGATED: ("med", "◕"),
     Status.RESOLVED: ("ok", "✓"),
     Status.CLOSED: ("off", "–"),
+    Status.MERGED: ("off", "⇥"),
 }
 _NOTICE: Mapping[str, tuple[str, str]] = {
     NoticeState.SENT: ("ok", "✓"),

@@ -12,6 +12,7 @@ import django_filters
 from django.contrib import admin
 from django.db.models import F, QuerySet
 from django.http import HttpRequest
+from django.urls import URLPattern, path
 from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.html import format_html, format_html_join
@@ -20,13 +21,14 @@ from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
-from agreements.models import Client, Obligation, Severity, StartEvent
+from agreements.models import Client, Obligation, Severity
+from agreements.models.commitment import event_in_words
 from agreements.terms import Audience, MomentKind
 from config import times
 from config.admin import act_url, both_zones, link, zoned
 from config.filters import DayFilter, FilteredAdmin
 from config.models import User
-from incidents.admin import badges
+from incidents.admin import badges, present_terms
 from incidents.admin.verbs import SERVES, presets_for
 from incidents.models import Deadline, Standing
 from incidents.models.deadline import DeadlineQuerySet, read_terms
@@ -95,6 +97,8 @@ class DeadlineRow:
             return deadline.end_reason
         if deadline.due_at is None:
             return self._without_due_time()
+        if deadline.is_open and deadline.paused_at:
+            return _now("paused since %(time)s") % {"time": times.for_reader(deadline.paused_at)}
         done_at = deadline.met_at or self.now
         span = times.duration(abs(deadline.due_at - done_at))
         if deadline.met_at:
@@ -107,7 +111,7 @@ class DeadlineRow:
         if self.deadline.met_at:
             return _now("done %(time)s") % {"time": times.for_reader(self.deadline.met_at)}
         if self.deadline.started_at is None:
-            event = StartEvent(self.deadline.start_event).label
+            event = event_in_words(self.deadline.start_event, self.deadline.terms.follows)
             return _now("waits for %(event)s") % {"event": event}
         since = times.duration(self.now - self.deadline.started_at)
         return _now("%(span)s so far") % {"span": since}
@@ -193,6 +197,7 @@ class DeadlineAdmin(FilteredAdmin):
         "severity_badge",
         "standing_badge",
     )
+    change_list_template = "admin/incidents/deadline/change_list.html"
     list_select_related = ("incident", "client", "agreement", "commitment")
     ordering = ("due_at", "pk")
     fieldsets = (
@@ -238,7 +243,7 @@ class DeadlineAdmin(FilteredAdmin):
 
     @admin.display(description=_("counted from"))
     def start_event_label(self, deadline: Deadline) -> str:
-        return str(StartEvent(deadline.start_event).label)
+        return event_in_words(deadline.start_event, deadline.terms.follows)
 
     @admin.display(description=_("moments"))
     def moments_in_words(self, deadline: Deadline) -> SafeString | str:
@@ -255,6 +260,10 @@ class DeadlineAdmin(FilteredAdmin):
             return _now("none")
         items = format_html_join("", "<li>{}: {} → {} ({})</li>", lines)
         return format_html('<ul class="plain">{}</ul>', items)
+
+    def get_urls(self) -> list[URLPattern]:
+        page = self.admin_site.admin_view(present_terms.page)
+        return [path("present-terms/", page, name="incidents_deadline_present_terms"), *super().get_urls()]
 
     def get_list_display(self, request: HttpRequest) -> Sequence[Any]:
         return (*self.list_display, zoned(Deadline, "met_at"))

@@ -347,13 +347,17 @@ class Pause(VerbForm):
 
     @classmethod
     def is_lawful(cls, subject: Incident) -> bool:
-        return super().is_lawful(subject) and not subject.pauses.filter(ends_at__isnull=True).exists()
+        if not super().is_lawful(subject) or subject.pauses.filter(ends_at__isnull=True).exists():
+            return False
+        return bool(cls._pausable(subject))
+
+    @staticmethod
+    def _pausable(incident: Incident) -> list[Deadline]:
+        """What the clauses let stop: without any, a pause would change nothing."""
+        return [d for d in incident.deadlines.open().select_related("client") if d.terms.is_pausable]
 
     def explanation(self) -> str | Promise:
-        pausable = [d for d in self.subject.deadlines.open().select_related("client") if d.terms.is_pausable]
-        if not pausable:
-            return _("No clause lets a clock of this incident stop: a pause would change no due time.")
-        owed = ", ".join(f"{d.get_obligation_display()} ({d.client})" for d in pausable)
+        owed = ", ".join(f"{d.get_obligation_display()} ({d.client})" for d in self._pausable(self.subject))
         return _now("The clock stops for: %(owed)s. Everything else runs on.") % {"owed": owed}
 
     def act(self, *, now: dt.datetime) -> Done:
@@ -394,6 +398,10 @@ class Merge(VerbForm):
         super().__init__(*args, **options)
         field: Any = self.fields["into"]
         field.queryset = Incident.objects.open().exclude(pk=self.subject.pk)
+
+    @classmethod
+    def is_lawful(cls, subject: Incident) -> bool:
+        return super().is_lawful(subject) and Incident.objects.open().exclude(pk=subject.pk).exists()
 
     def explanation(self) -> str | Promise:
         return _(
