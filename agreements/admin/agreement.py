@@ -8,6 +8,7 @@ from typing import Any
 from django import forms
 from django.contrib import admin
 from django.db import transaction
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.functional import Promise
 from django.utils.html import format_html
@@ -18,9 +19,20 @@ from django.utils.translation import ngettext
 
 from agreements import presets, versions
 from agreements.models import Commitment, ServiceAgreement, ServiceCoverage
+from agreements.models.commitment import INCIDENT_EVENTS
 from config.admin import AuditedModelAdmin, link, page_of, zoned
 from config.forms import ActForm, Done, RowsFormSet, of, reason_field
 from config.history import acting
+
+NOT_ADVICE = _("Not legal advice.")
+
+
+def _shown(preset: presets.Preset) -> SafeString:
+    """What it says and where that is written, to be read before it is picked."""
+    source = _now("Source: %(source)s") % {"source": preset.source}
+    return format_html(
+        "<strong>{}</strong><br>{}<br><small>{} {}</small>", preset.name, preset.description, source, NOT_ADVICE
+    )
 
 
 class ApplyPreset(ActForm):
@@ -32,10 +44,7 @@ class ApplyPreset(ActForm):
     preset = forms.ChoiceField(
         label=_("Preset"),
         widget=forms.RadioSelect,
-        choices=lambda: [
-            (preset.key, format_html("<strong>{}</strong><br>{}", preset.name, preset.description))
-            for preset in presets.PRESETS.values()
-        ],
+        choices=lambda: [(preset.key, _shown(preset)) for preset in presets.PRESETS.values()],
     )
     hours = forms.IntegerField(
         label=_("[X] hours"),
@@ -54,7 +63,10 @@ class ApplyPreset(ActForm):
         return cleaned
 
     def explanation(self) -> str | Promise:
-        return _("Adds commitments with the usual warning points to this agreement. Each can be edited afterwards.")
+        return _(
+            "Adds commitments with the usual warning points to this agreement. Each can be edited afterwards. What a "
+            "law demands is told by a person: those send no holding notice and warn colleagues only."
+        )
 
     def act(self, *, now: dt.datetime) -> Done:
         chosen = self.cleaned_data
@@ -111,6 +123,15 @@ class CommitmentInline(admin.TabularInline):  # type: ignore[type-arg]
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Commitment]:
+        return super().get_queryset(request).select_related("follows")
+
+    def formfield_for_choice_field(self, db_field: Any, request: HttpRequest, **options: Any) -> Any:
+        """What follows another commitment names it, and that is done on its own page."""
+        if db_field.name == "start_event":
+            options["choices"] = [(event.value, event.label) for event in INCIDENT_EVENTS]
+        return super().formfield_for_choice_field(db_field, request, **options)
 
 
 @admin.register(ServiceAgreement)

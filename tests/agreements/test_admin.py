@@ -335,6 +335,7 @@ def a_commitment(agreement: ServiceAgreement, *points: dict[str, Any], **changes
         "unit": "hours",
         "day_end": "end_of_day",
         "start_event": "detected",
+        "roll": "none",
         "holding_percent": 90,
     }
     return {**typed, **table("warning_points", *points), **changes}
