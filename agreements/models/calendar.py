@@ -7,6 +7,7 @@ from collections import defaultdict
 
 from django.core.exceptions import ValidationError
 from django.db import models
+from django.db.models import Case, OuterRef, Subquery, When
 from django.utils.translation import gettext_lazy as _
 
 from agreements import clock
@@ -24,12 +25,39 @@ class Weekday(models.IntegerChoices):
     SUNDAY = 6, _("Sunday")
 
 
+#: How long before its last closure a calendar asks for the next ones.
+RUNNING_OUT_DAYS = 60
+
+
+class ServiceCalendarQuerySet(models.QuerySet["ServiceCalendar"]):
+    def with_closures(self, now: dt.datetime) -> ServiceCalendarQuerySet:
+        """Annotates `last_closure_on` (a date or None) and `is_running_out`, counting days in UTC.
+
+        Running out: an agreement in force counts by the calendar, somebody keeps closures in it, and the last of them
+        is past or lies within 60 days. After that, business days would be counted through every holiday.
+        """
+        from agreements.models.agreement import ServiceAgreement  # which itself needs calendars
+
+        closures = SpecialDay.objects.filter(calendar=OuterRef("pk"), opens__isnull=True).order_by("-on")
+        in_use = ServiceAgreement.objects.in_force(now).values("calendar")
+        soon = now.astimezone(dt.UTC).date() + dt.timedelta(days=RUNNING_OUT_DAYS)
+        return self.annotate(last_closure_on=Subquery(closures.values("on")[:1])).annotate(
+            is_running_out=Case(When(last_closure_on__lte=soon, pk__in=in_use, then=True), default=False)
+        )
+
+    def running_out(self, now: dt.datetime) -> ServiceCalendarQuerySet:
+        """Those whose holidays of the coming months nobody has entered yet; see `with_closures`."""
+        found = self.with_closures(now)
+        return found.filter(is_running_out=True)  # type: ignore[misc]  # annotated above, which its type leaves out
+
+
 class ServiceCalendar(AuditedModel):
     """Opening hours, closures and a time zone. Midnight as closing time is the end of the day (24:00)."""
 
     name = LineField(_("name"), max_length=120, unique=True)
     time_zone = ZoneField(_("time zone"), help_text=_("The zone of the opening hours, for example Europe/Berlin."))
 
+    objects = ServiceCalendarQuerySet.as_manager()
     history = AuditedRecords()
 
     class Meta:
