@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 from agreements.models import Client, Commitment, Obligation, ServiceAgreement, StartEvent, WarningPoint
 from agreements.terms import AgreedTerms, Moment, MomentKind, Plan, agreed_terms
 from config import zones
-from incidents.models import Deadline, Incident, Notice, Pause, TermsCopy
+from incidents.models import Deadline, Incident, Notice, TermsCopy
 from incidents.models.deadline import DeadlineQuerySet
 from incidents.models.notice import PLANNED_KINDS, NoticeState
 
@@ -179,8 +179,10 @@ def course_of(deadline: Deadline, incident: Incident, terms: AgreedTerms | None 
     if started_at is None:
         return Course(None, None, Plan(None, None, ()))
     cap_started_at = incident.instant_of(terms.cap_event) if terms.cap_event else None
-    plan = terms.plan(started_at, cap_started_at=cap_started_at, pauses=_pauses(incident))
-    open_pause = _open_pause(incident) if terms.is_pausable and deadline.is_open else None
+    pauses = list(incident.pauses.all()) if terms.is_pausable else []
+    ended = [(pause.begins_at, pause.ends_at) for pause in pauses if pause.ends_at is not None]
+    plan = terms.plan(started_at, cap_started_at=cap_started_at, pauses=ended)
+    open_pause = next((pause for pause in pauses if pause.ends_at is None and deadline.is_open), None)
     return Course(started_at, max(open_pause.begins_at, started_at) if open_pause else None, plan)
 
 
@@ -190,14 +192,6 @@ def _started_at(deadline: Deadline, incident: Incident) -> dt.datetime | None:
     if deadline.follows is not None:
         return deadline.follows.met_at
     return incident.instant_of(deadline.start_event)
-
-
-def _pauses(incident: Incident) -> list[tuple[dt.datetime, dt.datetime]]:
-    return [(pause.begins_at, pause.ends_at) for pause in incident.pauses.all() if pause.ends_at is not None]
-
-
-def _open_pause(incident: Incident) -> Pause | None:
-    return next((pause for pause in incident.pauses.all() if pause.ends_at is None), None)
 
 
 def _apply(deadline: Deadline, course: Course, now: dt.datetime) -> None:
@@ -385,6 +379,7 @@ def apply_change(change: Change, *, now: dt.datetime) -> None:
 def wrong_ones(deadlines: QuerySet[Deadline]) -> Iterator[tuple[Deadline, Course]]:
     """Those whose stored values are not what their own copied terms give, with what these give."""
     rows = deadlines.select_related("incident", "follows").prefetch_related("incident__pauses").order_by("pk")
+    rows = rows.defer("moments", "follows__moments", "incident__description", "incident__client_summary")
     for deadline in rows.iterator(chunk_size=2000):
         course = course_of(deadline, deadline.incident)
         if not course.is_that_of(deadline):
