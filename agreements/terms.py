@@ -135,7 +135,7 @@ class AgreedTerms:
         """`within 4 hours of detection`, `every 60 minutes until resolved`, `as quickly as possible`."""
         allowance = self.terms.allowance
         if allowance is None:
-            return _("as quickly as possible, no number agreed")
+            return _("as quickly as possible")
         words = allowance_in_words(allowance.amount, allowance.unit)
         if self.is_recurring:
             return _("every %(allowance)s until resolved") % {"allowance": words}

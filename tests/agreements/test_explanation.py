@@ -16,6 +16,7 @@ from agreements.clock import Allowance, Calendar, DayEnd, Opening, Roll, Terms, 
 from agreements.explanation import Explanation, explain, length
 from agreements.models import StartEvent
 from agreements.terms import AgreedTerms, AgreedWarning, Audience
+from config import zones
 from tests.agreements.oracle_engine import engine
 
 _DATA = json.loads((Path(__file__).parent / "data" / "calendars.json").read_text())
@@ -86,7 +87,7 @@ def test_the_counted_days_end_with_the_date_that_the_deadline_belongs_to(
     for unit in (Unit.BUSINESS_DAYS, Unit.CALENDAR_DAYS):
         terms = AgreedTerms(Terms(Allowance(amount, unit), day_end), calendar)
         explanation = told(terms, start)
-        zone = start.astimezone(clock.zones.zone(calendar.time_zone)).tzinfo
+        zone = start.astimezone(zones.zone(calendar.time_zone)).tzinfo
         due = explanation.due_at
         assert due is not None
         assert [day.number for day in explanation.days] == list(range(amount + 1))

@@ -9,7 +9,7 @@ import pytest
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, models
 
-from agreements import clock, presets
+from agreements import clock
 from agreements.clock import ClockError
 from agreements.models import (
     Client,
@@ -219,33 +219,3 @@ class TestTerms:
             overdue = agreed_terms(commitment).plan(at("10:00")).moments[-1]
             assert overdue.kind == MomentKind.OVERDUE
             assert Audience.CONTACTS not in overdue.audience
-
-
-class TestPresets:
-    @pytest.mark.parametrize("key", presets.PRESETS)
-    def test_every_preset_makes_commitments_that_pass_their_own_checks(self, key: str) -> None:
-        agreement = cast.agreement("X-1", cast.client("X", "UTC"), cast.office_hours())
-        made = presets.apply_preset(agreement, key, hours=4)
-        assert len(made) == len(presets.PRESETS[key].duties)
-        for commitment in made:
-            commitment.full_clean()
-            for point in commitment.warning_points.all():
-                point.full_clean()
-
-    def test_the_seed_clause_asks_for_its_hours(self, northwind: ServiceAgreement) -> None:
-        notify = northwind.commitments.get(obligation=Obligation.NOTIFY)
-        assert (notify.amount, notify.unit, notify.sends_holding_notice) == (4, "hours", True)
-        assert northwind.commitments.get(obligation=Obligation.RESOLVE).amount is None
-
-    def test_the_seed_clause_without_its_hours_is_refused(self) -> None:
-        agreement = cast.agreement("X-1", cast.client("X", "UTC"), cast.office_hours())
-        with pytest.raises(ValidationError, match="how many hours"):
-            presets.apply_preset(agreement, "notify_within_hours")
-        assert not agreement.commitments.exists()
-
-    def test_by_default_contacts_and_responders_are_warned_and_later_the_manager_too(
-        self, northwind: ServiceAgreement
-    ) -> None:
-        first, second = northwind.commitments.get(obligation=Obligation.NOTIFY).warning_points.order_by("percent")
-        assert (first.has_contacts, first.has_responders, first.has_managers) == (True, True, False)
-        assert (second.has_contacts, second.has_responders, second.has_managers) == (True, True, True)

@@ -99,7 +99,7 @@ def test_a_declared_incident_shows_its_agreements_and_the_deadlines_that_started
         summary,
         "within 4 hours of detection",
         "within 3 business hours of detection",
-        "as quickly as possible, no number agreed",
+        "as quickly as possible",
         "covers Object storage",
         "Olga Petrova",
         "Commander",
