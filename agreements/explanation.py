@@ -146,6 +146,14 @@ class Explanation:
         return self.plan.due_at
 
     @property
+    def number_of(self) -> str:
+        """What the numbers of `days` count."""
+        unit = self.counted.unit if self.counted else None
+        if unit is clock.Unit.MONTHS:
+            return _("month")
+        return _("business day") if unit is clock.Unit.BUSINESS_DAYS else _("day")
+
+    @property
     def total(self) -> dt.timedelta:
         """What all rows together count: the allowance."""
         return self.rows[-1].total if self.rows else dt.timedelta(0)

@@ -18,9 +18,10 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
 from agreements import presets, versions
+from agreements.admin.simulator import Simulating
 from agreements.models import Commitment, ServiceAgreement, ServiceCoverage
 from agreements.models.commitment import INCIDENT_EVENTS
-from config.admin import AuditedModelAdmin, link, page_of, zoned
+from config.admin import link, page_of, zoned
 from config.forms import ActForm, Done, RowsFormSet, of, reason_field
 from config.history import acting
 
@@ -135,7 +136,7 @@ class CommitmentInline(admin.TabularInline):  # type: ignore[type-arg]
 
 
 @admin.register(ServiceAgreement)
-class ServiceAgreementAdmin(AuditedModelAdmin):
+class ServiceAgreementAdmin(Simulating):
     acts = (ApplyPreset, Amend)
     inlines = (CoverageInline, CommitmentInline)
     list_display = (
