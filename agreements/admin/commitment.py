@@ -83,7 +83,6 @@ class CommitmentAdmin(AuditedModelAdmin):
     inlines = (WarningPointInline,)
     list_display = ("in_words", "severity", "agreement", "clause_number", "is_recurring", "sends_holding_notice")
     list_filter = ("severity", "obligation")
-    list_select_related = ("agreement", "follows")
     search_fields = ("agreement__reference", "label", "clause_number")
     autocomplete_fields = ("agreement",)
     readonly_fields = ("said",)
@@ -135,7 +134,7 @@ class CommitmentAdmin(AuditedModelAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Commitment]:
         found: QuerySet[Commitment] = super().get_queryset(request)
-        return found.select_related("follows")
+        return found.select_related("agreement", "follows")
 
     def save_related(self, request: HttpRequest, form: forms.ModelForm[Any], formsets: Any, change: bool) -> None:
         super().save_related(request, form, formsets, change)

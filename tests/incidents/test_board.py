@@ -153,6 +153,7 @@ def test_tiles_count_what_needs_somebody(browser: Browser, olga: User, northwind
     notice.save()
     assert tiles(browser) == {
         "Critical incidents open": 2,
+        "Calendars running out": 0,
         "At risk": 1,
         "Missed and still open": 1,
         "Notices that need a person": 1,
