@@ -6,10 +6,10 @@ Every function expects the caller's transaction, with the incident locked, and t
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
-from django.db.models import F, Prefetch, QuerySet
+from django.db.models import F, Prefetch, Q, QuerySet
 from django.utils.translation import gettext as _
 
 from agreements.models import Client, Commitment, Obligation, ServiceAgreement, StartEvent, WarningPoint
@@ -19,6 +19,8 @@ from incidents.models import Deadline, Incident, Notice, TermsCopy
 from incidents.models.deadline import DeadlineQuerySet
 from incidents.models.notice import PLANNED_KINDS, NoticeState
 
+#: States of a notice that was made and will not be sent.
+TAKEN_BACK = (NoticeState.CANCELLED, NoticeState.SUPERSEDED)
 #: What a reopened incident owes anew.
 OWED_AGAIN = (Obligation.MITIGATE, Obligation.RESOLVE, Obligation.UPDATE)
 
@@ -36,6 +38,7 @@ def start(incident: Incident, *, now: dt.datetime) -> list[Deadline]:
         if latest is None or latest.ended_at is not None:
             cycle = latest.cycle + 1 if latest else 1
             started[commitment.pk] = _begin(incident, commitment, cycle=cycle, now=now)
+    _count_notices_given(incident, [deadline.pk for deadline in started.values()], now=now)
     return list(started.values())
 
 
@@ -68,7 +71,8 @@ def _latest(incident: Incident, commitment_id: int | None) -> Deadline | None:
 def _begins_anew_at(deadline: Deadline, incident: Incident) -> dt.datetime | None:
     """Where a deadline does not begin with its start event: updates at the last one, work at the last reopening."""
     if deadline.obligation == Obligation.UPDATE and deadline.terms.is_recurring:
-        updates = incident.deadlines.filter(client_id=deadline.client_id, obligation=Obligation.UPDATE)
+        updates = Deadline.objects.filter(incident__in=[incident, *incident.merged.all()])
+        updates = updates.filter(client_id=deadline.client_id, obligation=Obligation.UPDATE)
         last = updates.order_by("met_at").values_list("met_at", flat=True).exclude(met_at=None).last()
         return max(filter(None, (last, incident.reopened_at)), default=None)
     if deadline.obligation in OWED_AGAIN and not deadline.terms.is_pausable:
@@ -124,8 +128,6 @@ def _settle(deadline: Deadline, incident: Incident, now: dt.datetime) -> Deadlin
 
 
 def _done_at(deadline: Deadline, incident: Incident) -> dt.datetime | None:
-    if deadline.obligation == Obligation.NOTIFY:
-        return _notified_at(deadline, incident)
     return {
         Obligation.ACKNOWLEDGE: incident.acknowledged_at,
         Obligation.MITIGATE: incident.mitigated_at or incident.resolved_at,
@@ -133,21 +135,24 @@ def _done_at(deadline: Deadline, incident: Incident) -> dt.datetime | None:
     }.get(Obligation(deadline.obligation))
 
 
-def _notified_at(deadline: Deadline, incident: Incident) -> dt.datetime | None:
-    """When this client was notified of the incident at this severity, under whichever agreement but not by this step.
+def _count_notices_given(incident: Incident, started: Collection[int], *, now: dt.datetime) -> None:
+    """A client that was notified of this at this severity is not owed that again under another agreement.
 
-    A later step of a chain is owed by itself: its start is the step before it.
+    Each notice counts for one step of each agreement: those given here for what has just `started`, those given for
+    an incident that was merged into this one for all that is open.
     """
-    if deadline.follows_id is not None:
-        return None
-    told = Deadline.objects.filter(
-        incident__in=[incident, *incident.merged.all()],
-        client_id=deadline.client_id,
-        severity=deadline.severity,
-        obligation=Obligation.NOTIFY,
-        met_at__isnull=False,
-    ).exclude(agreement_id=deadline.agreement_id, incident=incident)
-    return told.order_by("met_at").values_list("met_at", flat=True).first()
+    given = Deadline.objects.filter(obligation=Obligation.NOTIFY, severity=incident.severity, met_at__isnull=False)
+    here_and_merged = given.filter(incident__in=[incident, *incident.merged.all()]).order_by("met_at", "pk")
+    for given_for, client, at in list(here_and_merged.values_list("incident", "client", "met_at")):
+        has_counted = given.filter(incident=incident, met_at=at).values("agreement")
+        owed = incident.deadlines.open().filter(obligation=Obligation.NOTIFY, client=client)
+        owed = owed.exclude(agreement__in=has_counted)
+        if given_for == incident.pk:
+            owed = owed.filter(pk__in=started)
+        if at is not None and (steps := _next_steps(owed)):
+            for deadline in _locked(owed.filter(pk__in=steps)):
+                _mark_met(deadline, at)
+            recompute(incident, now=now)  # a step that follows begins
 
 
 # ── computing ───────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -210,7 +215,8 @@ def _is_still_of_use(deadline: Deadline, moment: Moment, now: dt.datetime) -> bo
         return True
     if moment.kind == MomentKind.WARNING:
         return False
-    return deadline.pk is None or not deadline.notices.filter(moment=moment.key).exists()
+    made = Notice.objects.filter(deadline=deadline.pk, moment=moment.key).exclude(state__in=TAKEN_BACK)
+    return deadline.pk is None or not made.exists()
 
 
 def recompute(incident: Incident, *, now: dt.datetime) -> list[Deadline]:
@@ -229,9 +235,10 @@ def recompute(incident: Incident, *, now: dt.datetime) -> list[Deadline]:
 
 
 def _move(deadline: Deadline, course: Course, now: dt.datetime) -> None:
-    if deadline.due_at is not None and deadline.due_at != course.plan.due_at:
-        deadline.revision += 1
     cancel_unsent(deadline, reason=_("The deadline moved."), state=NoticeState.SUPERSEDED)
+    taken_back = deadline.notices.filter(revision=deadline.revision, state__in=TAKEN_BACK)
+    if (deadline.due_at is not None and deadline.due_at != course.plan.due_at) or taken_back.exists():
+        deadline.revision += 1  # one notice per revision and moment: what was taken back may be owed anew
     _apply(deadline, course, now)
     deadline.save()
 
@@ -257,22 +264,28 @@ def meet(
     wanted = incident.deadlines.open().filter(obligation__in=obligations)
     if Obligation.NOTIFY in obligations:
         wanted = wanted.filter(pk__in=_next_steps(wanted))
+    if Obligation.REPORT in obligations:
+        wanted = wanted.filter(started_at__isnull=False)  # a report on what has not happened is none
     if client is not None:
         wanted = wanted.filter(client=client)
     if asked_by is not None:
         wanted = wanted.exclude(started_at__gt=asked_by)
     met = []
     for deadline in _locked(wanted):
-        deadline.met_at = at
-        deadline.paused_at = deadline.next_action_at = None
-        deadline.save()
-        cancel_unsent(deadline, reason=_("Done before this was sent."), spare=by_moment)
+        _mark_met(deadline, at, by_moment=by_moment)
         met.append(deadline)
         if deadline.terms.is_recurring and incident.is_open:
             _begin_next_cycle(deadline, incident, begins_at=at, now=now)
     if incident.deadlines.filter(follows__in=met).exists():
         recompute(incident, now=now)  # their clocks begin
     return met
+
+
+def _mark_met(deadline: Deadline, at: dt.datetime, *, by_moment: str = "") -> None:
+    deadline.met_at = at
+    deadline.paused_at = deadline.next_action_at = None
+    deadline.save()
+    cancel_unsent(deadline, reason=_("Done before this was sent."), spare=by_moment)
 
 
 def _next_steps(open_notices: QuerySet[Deadline]) -> list[int]:
@@ -297,21 +310,37 @@ def begin_again(incident: Incident, *, at: dt.datetime, now: dt.datetime) -> lis
     """After reopening: mitigation, resolution and updates are owed again; what else was met stays met.
 
     Where the clause lets the clock stop, the same deadline goes on (the time in between is a pause); else a new cycle
-    begins at `at`. What was done after the resolution that is now withdrawn keeps the start that it had.
+    begins at `at`. What was done or missed after the resolution that is now withdrawn keeps the start that it had.
     """
-    for done in incident.deadlines.exclude(met_at=None, ended_at=None).filter(start_event=StartEvent.RESOLVED):
-        done.begins_at = done.started_at
-        done.save()
+    withdrawn = incident.deadlines.filter(start_event=StartEvent.RESOLVED)
+    keep_starts(withdrawn, overdue_at=at)
     latest: dict[int, Deadline] = {}
-    for deadline in incident.deadlines.filter(severity=incident.severity, obligation__in=OWED_AGAIN).order_by("cycle"):
+    owed = incident.deadlines.filter(severity=incident.severity, obligation__in=OWED_AGAIN)
+    owed = owed.filter(agreement__in=incident.affected_agreements.values("agreement"))
+    for deadline in owed.order_by("cycle"):
         latest[deadline.commitment_id] = deadline
-    return [
-        _go_on(deadline, incident, now)
-        if deadline.met_at and deadline.terms.is_pausable
-        else _begin_next_cycle(deadline, incident, begins_at=at, now=now)
-        for deadline in latest.values()
-        if not deadline.is_open
-    ]
+    again = []
+    for deadline in latest.values():
+        if deadline.is_open:
+            continue
+        keep_starts(deadline.followers.all(), overdue_at=at)
+        if deadline.met_at and deadline.terms.is_pausable and deadline.obligation != Obligation.UPDATE:
+            again.append(_go_on(deadline, incident, now))
+            continue
+        following = _begin_next_cycle(deadline, incident, begins_at=at, now=now)
+        for follower in deadline.followers.open().filter(begins_at__isnull=True):
+            follower.follows = following
+            follower.save()
+        again.append(following)
+    return again
+
+
+def keep_starts(deadlines: QuerySet[Deadline], *, overdue_at: dt.datetime) -> None:
+    """What is done, or was overdue by then, keeps the start that it had, whatever becomes of its start event."""
+    is_settled = Q(met_at__isnull=False) | Q(ended_at__isnull=False) | Q(due_at__lt=overdue_at)
+    for deadline in deadlines.filter(is_settled, begins_at__isnull=True, started_at__isnull=False):
+        deadline.begins_at = deadline.started_at
+        deadline.save()
 
 
 def _go_on(deadline: Deadline, incident: Incident, now: dt.datetime) -> Deadline:

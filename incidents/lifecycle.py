@@ -15,7 +15,7 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.utils.translation import gettext as _
 
-from agreements.models import Client, Obligation, Service, ServiceAgreement, Severity
+from agreements.models import Client, Obligation, Service, ServiceAgreement, Severity, StartEvent
 from config import times
 from config.history import acting
 from config.models import User
@@ -124,7 +124,9 @@ def _find_agreements(incident: Incident) -> None:
 def _leave_agreements_not_in_force(incident: Incident, now: dt.datetime) -> None:
     """After detection was corrected: an agreement that was not in force then owes nothing for this incident."""
     in_force = ServiceAgreement.objects.in_force(incident.detected_at)
-    for affected in incident.affected_agreements.exclude(agreement__in=in_force):
+    taken_over = AffectedAgreement.objects.filter(incident__merged_into=incident)  # in force when that was detected
+    outlived = incident.affected_agreements.exclude(agreement__in=in_force)
+    for affected in outlived.exclude(agreement__in=taken_over.values("agreement")):
         outdated = incident.deadlines.open().filter(agreement=affected.agreement)
         deadlines.end(outdated, reason=_("The agreement was not in force at the corrected time of detection."), now=now)
         affected.delete()
@@ -170,6 +172,8 @@ def reclassify(incident: Incident, severity: Severity | str, *, by: User, now: d
         _log(incident, _("Reclassified from %(before)s to %(after)s.") % change, by, at=now, now=now)
         outdated = incident.deadlines.open().exclude(severity=incident.severity)
         deadlines.end(outdated, reason=_("Reclassified from %(before)s to %(after)s.") % change, now=now)
+        # counted from a classification that no longer is the latest
+        deadlines.keep_starts(incident.deadlines.filter(start_event=StartEvent.CLASSIFIED), overdue_at=now)
         deadlines.start(incident, now=now)
         tasks.raise_due.ring_on_commit()
     return incident
@@ -333,7 +337,8 @@ def record_told(
     if obligation not in (Obligation.NOTIFY, Obligation.UPDATE, Obligation.REPORT):
         raise Refused({"obligation": _("Only a notice, an update or a report can be given by other means.")})
     with _verb(incident, by, evidence) as incident:
-        if obligation == Obligation.REPORT and incident.is_open:
+        reports = incident.deadlines.open().filter(client=client, obligation=Obligation.REPORT)
+        if obligation == Obligation.REPORT and incident.is_open and not reports.exclude(started_at=None).exists():
             raise Refused({"obligation": _("A report is owed once the incident is resolved. Resolve it first.")})
         at = _when(incident, at, now)
         met = deadlines.meet(incident, Obligation(obligation), at=at, now=now, client=client, asked_by=at)
@@ -359,6 +364,7 @@ def mitigate(
     with _verb(incident, by, reason) as incident:
         _refuse_unless(incident, Status.DECLARED, Status.ACKNOWLEDGED)
         at = _when(incident, at, now)
+        _refuse_before_reopening(incident, at)
         incident.mitigated_at = at
         incident.acknowledged_at = incident.acknowledged_at or at
         incident.status = Status.MITIGATED
@@ -377,8 +383,7 @@ def resolve(
     with _verb(incident, by, reason) as incident:
         _refuse_unless_open(incident)
         at = _when(incident, at, now)
-        if incident.reopened_at and at < incident.reopened_at:
-            raise Refused({"at": _("It was reopened after that. Give a later time.")})
+        _refuse_before_reopening(incident, at)
         incident.resolved_at = at
         incident.mitigated_at = incident.mitigated_at or at
         incident.acknowledged_at = incident.acknowledged_at or at
@@ -414,6 +419,7 @@ def reopen(incident: Incident, *, by: User, now: dt.datetime, reason: str, at: d
         )
         _log(incident, _("Reopened: %(reason)s") % {"reason": reason}, by, at=at, now=now)
         deadlines.begin_again(incident, at=at, now=now)
+        deadlines.start(incident, now=now)  # updates of agreements that were found while it was resolved
         deadlines.recompute(incident, now=now)
         tasks.raise_due.ring_on_commit()
     return incident
@@ -497,6 +503,7 @@ def merge(incident: Incident, into: Incident, *, by: User, now: dt.datetime, rea
         child, master = locked[incident.pk], locked[into.pk]
         _refuse_unless_open(child)
         _refuse_unless_open(master)
+        _refuse_a_lesser_master(child, master)
         _end_pause(child, now)
         child.status, child.merged_into, child.merged_at = Status.MERGED, master, now
         child.save()
@@ -509,6 +516,22 @@ def merge(incident: Incident, into: Incident, *, by: User, now: dt.datetime, rea
         deadlines.recompute(master, now=now)
         tasks.raise_due.ring_on_commit()
     return master
+
+
+def _refuse_a_lesser_master(child: Incident, master: Incident) -> None:
+    """What a client is owed at the child's severity would vanish in a master of a lower one."""
+    severities = list(Severity)  # the gravest first
+    if severities.index(Severity(child.severity)) < severities.index(Severity(master.severity)):
+        raise Refused(
+            {
+                "into": _("%(child)s is %(severity)s, %(master)s is not. Reclassify one of them first.")
+                % {
+                    "child": child.reference,
+                    "severity": child.get_severity_display(),
+                    "master": master.reference,
+                }
+            }
+        )
 
 
 def _take_over(master: Incident, child: Incident) -> None:
@@ -600,6 +623,11 @@ def _when(incident: Incident, at: dt.datetime | None, now: dt.datetime) -> dt.da
             }
         )
     return at
+
+
+def _refuse_before_reopening(incident: Incident, at: dt.datetime) -> None:
+    if incident.reopened_at and at < incident.reopened_at:
+        raise Refused({"at": _("It was reopened after that. Give a later time.")})
 
 
 def _check_instant(

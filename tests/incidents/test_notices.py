@@ -149,7 +149,7 @@ class TestCatchingUp:
         notices.raise_due(at("14:00"))
         lifecycle.correct_times(incident, by=olga, now=at("14:30"), detected_at=at("9:00"), reason="Earlier.")
         notices.raise_due(at("14:30"))
-        assert Notice.objects.filter(kind=NoticeKind.OVERDUE).count() == 1
+        assert Notice.objects.waiting().filter(kind=NoticeKind.OVERDUE).count() == 1
 
     def test_a_moved_deadline_takes_its_unsent_notices_back_and_starts_a_revision(
         self, olga: User, northwind: ServiceAgreement

@@ -102,7 +102,7 @@ class TestVerbPages:
             by=olga,
             now=now,
             title="Payments delayed",
-            severity=Severity.HIGH,
+            severity=Severity.CRITICAL,
             services=[cast.service("Payments")],
             detected_at=now - dt.timedelta(seconds=30),
         )
