@@ -21,7 +21,7 @@ from agreements.terms import agreed_terms
 from config.admin import AuditedModelAdmin, ReasonForm
 from config.forms import RowsFormSet
 
-#: Fields that make sense only together, by the constraint that says so.
+#: Fields that make sense only together, by the constraint that says so. The first one shows the refusal.
 _TOGETHER: Mapping[str, tuple[str, ...]] = {
     "commitment_follows_what_it_names": ("follows", "start_event"),
     "commitment_roll_time": ("roll_at", "roll"),
@@ -30,6 +30,8 @@ _TOGETHER: Mapping[str, tuple[str, ...]] = {
     "commitment_only_updates_recur": ("is_recurring",),
     "commitment_only_notify_holds": ("sends_holding_notice",),
 }
+#: Of these, all are given or none. The database lets a missing amount pass, since comparing with nothing is no refusal.
+_ALL_OR_NONE = ("commitment_cap_is_whole", "commitment_target_without_number")
 
 
 class CommitmentForm(ReasonForm):
@@ -62,7 +64,10 @@ class CommitmentForm(ReasonForm):
         return cleaned
 
     def _check(self, constraint: Any, typed: Commitment, names: tuple[str, ...]) -> None:
+        is_partly_given = constraint.name in _ALL_OR_NONE and len({not getattr(typed, name) for name in names}) > 1
         try:
+            if is_partly_given:
+                raise ValidationError(constraint.get_violation_error_message())
             constraint.validate(Commitment, typed, exclude=set(self.errors))
         except ValidationError as error:
             self.add_error(names[0], error)

@@ -8,11 +8,13 @@ from typing import Any
 
 import pytest
 from django.core.exceptions import ValidationError
+from django.db import connection
 from django.test import Client as Browser
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
-from agreements import versions
+from agreements import presets, versions
 from agreements.models import Client, Commitment, Obligation, Service, ServiceAgreement, ServiceCalendar, WarningPoint
 from config.models import User
 from incidents import lifecycle
@@ -323,6 +325,31 @@ def test_a_preset_that_says_it_again_adds_nothing_at_all(browser: Browser, north
     assert Commitment.objects.count() == before
 
 
+def test_each_preset_names_its_source_where_it_is_picked(browser: Browser, bare: ServiceAgreement) -> None:
+    text = shown(browser.get(page(bare, "add-commitments")))
+    for preset in presets.PRESETS.values():
+        assert f"Source: {preset.source} Not legal advice." in text
+
+
+def test_what_a_preset_made_is_edited_as_any_commitment(browser: Browser, bare: ServiceAgreement) -> None:
+    browser.post(page(bare, "add-commitments"), {"preset": "dora", "reason": "DORA applies"})
+    initial = bare.commitments.get(label="initial notification")
+    text = shown(browser.get(page(initial)))
+    assert (
+        "Notify the client (initial notification): within 4 hours of classification, at most 24 hours from when we "
+        "became aware, moved to a business day"
+    ) in text
+    form = browser.get(page(initial)).context["adminform"].form
+    sent = {name: value for name, value in form.initial.items() if value is not None}
+    sent |= {"roll": "none", "roll_at": "", "reason": "We are a bank"}
+    points = [{"id": p.pk, "percent": p.percent, "has_responders": "on"} for p in initial.warning_points.all()]
+    sent |= table("warning_points", *points, existing=len(points))
+    response = browser.post(page(initial), sent)
+    assert response.status_code == 302
+    initial.refresh_from_db()
+    assert (initial.roll, initial.cap_amount, initial.cap_event) == ("none", 24, "aware")
+
+
 # ── commitments and their warning points ────────────────────────────────────────────────────────────────────────────
 
 
@@ -368,6 +395,169 @@ def test_a_warning_that_cannot_be_is_refused_with_a_sentence(
     assert sentence in shown(response)
     assert 'value="7.2"' in shown(response)
     assert not Commitment.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "field", "sentence"),
+    [
+        ({"start_event": "commitment"}, "follows", "Name the commitment to follow"),
+        ({"cap_amount": 24, "cap_event": "aware"}, "cap_amount", "An overall limit needs its amount, its unit"),
+        ({"cap_amount": 24, "cap_unit": "hours"}, "cap_amount", "the event it is counted from"),
+        ({"cap_unit": "hours", "cap_event": "aware"}, "cap_amount", "An overall limit needs its amount"),
+        ({"cap_amount": 24, "cap_unit": "hours", "cap_event": "aware", "amount": ""}, "cap_amount", "and an allowance"),
+        (
+            {"cap_amount": 0, "cap_unit": "hours", "cap_event": "aware"},
+            "cap_amount",
+            "An overall limit needs its amount",
+        ),
+        ({"roll": "next_business_day_at"}, "roll_at", "Give the time on the next business day"),
+        ({"roll": "next_business_day", "roll_at": "12:00"}, "roll_at", "only where it moves to one"),
+        ({"target_amount": 4, "target_unit": "hours"}, "target_amount", "is only for a duty without a number"),
+        ({"target_amount": 4, "amount": ""}, "target_amount", "needs an amount and a unit"),
+        ({"target_unit": "hours", "amount": ""}, "target_amount", "needs an amount and a unit"),
+        ({"obligation": "resolve", "is_recurring": "on"}, "is_recurring", "Only updates can repeat"),
+        ({"obligation": "resolve", "sends_holding_notice": "on"}, "sends_holding_notice", "can send a holding notice"),
+    ],
+)
+def test_terms_that_do_not_fit_together_are_refused_once_beside_their_field(
+    browser: Browser, bare: ServiceAgreement, changes: dict[str, Any], field: str, sentence: str
+) -> None:
+    response = browser.post(add_page(Commitment), a_commitment(bare, clause_number="7.2", **changes))
+    errors = response.context["adminform"].form.errors
+    assert list(errors) == [field]
+    assert sentence in " ".join(errors[field])
+    assert sentence in shown(response)
+    assert 'value="7.2"' in shown(response)
+    assert not Commitment.objects.exists()
+
+
+def test_every_term_is_written_down_on_one_page(browser: Browser, bare: ServiceAgreement) -> None:
+    typed = a_commitment(
+        bare,
+        start_event="classified",
+        cap_amount=24,
+        cap_unit="hours",
+        cap_event="aware",
+        roll="next_business_day_at",
+        roll_at="12:00",
+        is_pausable="on",
+    )
+    assert browser.post(add_page(Commitment), typed).status_code == 302
+    made = Commitment.objects.get()
+    assert (made.cap_amount, made.cap_event, made.roll_at, made.is_pausable) == (24, "aware", dt.time(12), True)
+    text = shown(browser.get(page(made)))
+    for heading in (
+        "When the clock starts",
+        "Overall limit",
+        "Weekends and holidays",
+        "Pauses",
+        "Our own target",
+        "Holding notice",
+    ):
+        assert heading in text
+
+
+class TestChains:
+    @pytest.fixture
+    def steps(self, bare: ServiceAgreement) -> tuple[Commitment, Commitment]:
+        """A final report that follows a first notice."""
+        first = cast.commit(bare, Obligation.NOTIFY, 24, severity="high", label="first notice")
+        final = cast.commit(
+            bare,
+            Obligation.NOTIFY,
+            1,
+            "months",
+            severity="high",
+            label="final",
+            start_event="commitment",
+            follows=first,
+        )
+        return first, final
+
+    def typed(self, commitment: Commitment, **changes: Any) -> dict[str, Any]:
+        named = {"label": commitment.label, "unit": commitment.unit, "amount": commitment.amount, "reason": "Chain"}
+        return a_commitment(commitment.agreement, **{**named, **changes})
+
+    def errors(self, response: Any) -> dict[str, Any]:
+        return dict(response.context["adminform"].form.errors)
+
+    def test_only_what_the_same_agreement_says_is_offered(
+        self, browser: Browser, steps: tuple[Commitment, Commitment], contoso: ServiceAgreement
+    ) -> None:
+        first, final = steps
+        offered = browser.get(page(final)).context["adminform"].form.fields["follows"].queryset
+        assert list(offered) == [first]
+        assert "“Notify the client (first notice)” being met" in shown(browser.get(page(final)))
+        blank = browser.get(add_page(Commitment))
+        assert "Listed here once the agreement is chosen" in shown(blank)
+        refused = browser.post(add_page(Commitment), a_commitment(first.agreement, start_event="commitment"))
+        assert set(refused.context["adminform"].form.fields["follows"].queryset) == {first, final}
+
+    def test_a_step_is_made_after_another(self, browser: Browser, steps: tuple[Commitment, Commitment]) -> None:
+        _first, final = steps
+        typed = a_commitment(final.agreement, label="addendum", start_event="commitment", follows=final.pk)
+        assert browser.post(add_page(Commitment), typed).status_code == 302
+        assert Commitment.objects.get(label="addendum").follows == final
+
+    def test_following_another_agreement_is_refused(
+        self, browser: Browser, steps: tuple[Commitment, Commitment], contoso: ServiceAgreement
+    ) -> None:
+        _first, final = steps
+        elsewhere = contoso.commitments.filter(severity="high")[0]
+        for address in (page(final), add_page(Commitment)):
+            typed = self.typed(final, start_event="commitment", follows=elsewhere.pk)
+            errors = self.errors(browser.post(address, typed))
+            assert "Choose a commitment of the same agreement and severity." in errors["follows"]
+
+    def test_following_another_severity_is_refused(
+        self, browser: Browser, steps: tuple[Commitment, Commitment]
+    ) -> None:
+        _first, final = steps
+        typed = self.typed(final, severity="low", start_event="commitment", follows=final.follows_id)
+        errors = self.errors(browser.post(page(final), typed))
+        assert "Choose a commitment of the same agreement and severity." in errors["follows"]
+
+    def test_a_loop_is_refused(self, browser: Browser, steps: tuple[Commitment, Commitment]) -> None:
+        first, final = steps
+        typed = self.typed(first, start_event="commitment", follows=final.pk)
+        errors = self.errors(browser.post(page(first), typed))
+        assert "These commitments would wait for each other, and none could ever begin." in errors["follows"]
+        first.refresh_from_db()
+        assert first.follows is None
+
+    def test_it_is_named_on_the_commitments_own_page_and_not_in_the_agreements_table(
+        self, browser: Browser, paper: dict[str, Any]
+    ) -> None:
+        response = browser.post(add_page(ServiceAgreement), {**paper, "commitments-0-start_event": "commitment"})
+        assert "is not one of the available choices" in shown(response)
+        assert not ServiceAgreement.objects.exists()
+
+    def test_the_pages_ask_as_many_queries_for_ten_steps_as_for_two(
+        self, browser: Browser, steps: tuple[Commitment, Commitment]
+    ) -> None:
+        _first, last = steps
+        addresses = [reverse("admin:agreements_commitment_changelist"), page(last.agreement)]
+
+        def queries() -> list[int]:
+            counts = []
+            for address in addresses:
+                with CaptureQueriesContext(connection) as asked:
+                    browser.get(address)
+                counts.append(len(asked))
+            return counts
+
+        with_two = queries()
+        for number in range(8):
+            last = cast.commit(
+                last.agreement,
+                Obligation.NOTIFY,
+                1,
+                severity="high",
+                label=f"step {number}",
+                start_event="commitment",
+                follows=last,
+            )
+        assert queries() == with_two
 
 
 def test_an_allowance_changes_with_a_reason_and_moves_no_deadline_that_runs(
