@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 import django_filters
 from django.contrib import admin
 from django.db.models import F, QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, path
 from django.utils import timezone
 from django.utils.functional import Promise
@@ -19,31 +19,20 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
-from django.utils.translation import pgettext_lazy
 
+from agreements.explanation import AUDIENCES, Explanation, exactly, explain
+from agreements.explanation import MOMENTS as MOMENTS  # shown by the incident's page too
 from agreements.models import Client, Obligation, Severity
 from agreements.models.commitment import event_in_words
-from agreements.terms import Audience, MomentKind
+from agreements.terms import Audience
 from config import times
 from config.admin import act_url, both_zones, link, zoned
 from config.filters import DayFilter, FilteredAdmin
 from config.models import User
 from incidents.admin import badges, present_terms
 from incidents.admin.verbs import SERVES, presets_for
-from incidents.models import Deadline, Standing
+from incidents.models import Deadline, Incident, Standing
 from incidents.models.deadline import DeadlineQuerySet, read_terms
-
-MOMENTS: Mapping[str, str | Promise] = {
-    MomentKind.WARNING: _("Warning"),
-    MomentKind.HOLDING: _("Holding notice"),
-    MomentKind.OVERDUE: _("“Overdue”"),
-}
-AUDIENCES: Mapping[str, str | Promise] = {
-    Audience.CONTACTS: pgettext_lazy("audience", "the client's contacts"),
-    Audience.RESPONDERS: pgettext_lazy("audience", "the responders"),
-    Audience.OWNER: pgettext_lazy("audience", "the agreement's owner"),
-    Audience.MANAGERS: pgettext_lazy("audience", "the managers"),
-}
 
 
 @dataclass(frozen=True)
@@ -158,6 +147,88 @@ def audience_in_words(audience: Iterable[str], client: Client, contacts: int) ->
     return ", ".join(words)
 
 
+# ── why it is due then ────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True)
+class Setting:
+    """Who set an instant, and when: from the history row that wrote the value that holds now."""
+
+    actor_name: str
+    at: dt.datetime
+    reason: str
+
+    @classmethod
+    def of(cls, row: Incident | Deadline, name: str) -> Setting | None:
+        """None where the trail does not know, as for an incident that was written before its first row."""
+        history: Any = row.history
+        written = history.order_by("-history_date", "-history_id").values_list(
+            name, "actor_name", "history_date", "history_change_reason"
+        )
+        setting = None
+        for value, actor_name, at, reason in written.iterator():
+            if value != getattr(row, name):
+                break
+            setting = cls(actor_name, at, reason or "")
+        return setting
+
+
+@dataclass(frozen=True)
+class Why:
+    """All that answers “why is it due then?” about one deadline."""
+
+    deadline: Deadline
+    told: Explanation | None  # None while it waits for its start event
+    setting: Setting | None
+
+    @classmethod
+    def of(cls, deadline: Deadline) -> Why:
+        if deadline.started_at is None:
+            return cls(deadline, None, None)
+        terms, incident = deadline.terms, deadline.incident
+        told = explain(
+            terms,
+            deadline.started_at,
+            start_event=deadline.start_event,
+            cap_started_at=incident.instant_of(terms.cap_event) if terms.cap_event else None,
+            pauses=[(pause.begins_at, pause.ends_at) for pause in incident.pauses.all() if pause.ends_at],
+            is_new_cycle=deadline.begins_at is not None,
+        )
+        return cls(deadline, told, _setting_of_the_start(deadline))
+
+    @property
+    def event(self) -> str:
+        return event_in_words(self.deadline.start_event, self.deadline.terms.follows)
+
+    @property
+    def zone_name(self) -> str:
+        return self.deadline.terms.calendar.time_zone
+
+    @property
+    def paused_since(self) -> str:
+        return exactly(self.deadline.paused_at, self.zone_name) if self.deadline.paused_at else ""
+
+    @property
+    def counted_anew(self) -> str:
+        """Where today's count differs from what is stored, as new time zone rules can make it; else empty."""
+        due_at = self.told.due_at if self.told else self.deadline.due_at
+        if due_at == self.deadline.due_at or due_at is None:
+            return ""
+        return exactly(due_at, self.zone_name)
+
+    @property
+    def stored(self) -> str:
+        return exactly(self.deadline.due_at, self.zone_name) if self.deadline.due_at else _now("no due time")
+
+
+def _setting_of_the_start(deadline: Deadline) -> Setting | None:
+    if deadline.begins_at is not None:
+        return Setting.of(deadline, "begins_at")
+    if deadline.follows is not None:
+        return Setting.of(deadline.follows, "met_at")
+    return Setting.of(deadline.incident, f"{deadline.start_event}_at")
+
+
 # ── the list and the page ───────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -264,6 +335,19 @@ class DeadlineAdmin(FilteredAdmin):
     def get_urls(self) -> list[URLPattern]:
         page = self.admin_site.admin_view(present_terms.page)
         return [path("present-terms/", page, name="incidents_deadline_present_terms"), *super().get_urls()]
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        context = {"why": self._why(request, object_id), **(extra_context or {})}
+        return super().change_view(request, object_id, form_url, context)
+
+    def _why(self, request: HttpRequest, object_id: str) -> Why | None:
+        if not object_id.isdecimal() or not self.has_view_permission(request):
+            return None  # which the page itself answers
+        found = Deadline.objects.select_related("incident", "agreement__calendar", "commitment", "follows")
+        deadline = found.prefetch_related("incident__pauses").filter(pk=object_id).first()
+        return Why.of(deadline) if deadline else None
 
     def get_list_display(self, request: HttpRequest) -> Sequence[Any]:
         return (*self.list_display, zoned(Deadline, "met_at"))
