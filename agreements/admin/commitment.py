@@ -49,7 +49,8 @@ class CommitmentForm(ReasonForm):
             field.help_text = _("Listed here once the agreement is chosen: save the page, and choose then.")
             return
         offered = Commitment.objects.filter(agreement=agreement).exclude(pk=self.instance.pk)
-        field.queryset = offered.select_related("follows")
+        field.queryset = offered
+        field.label_from_instance = _named
         field.error_messages["invalid_choice"] = _("Choose a commitment of the same agreement and severity.")
 
     def clean(self) -> dict[str, Any] | None:
@@ -149,3 +150,8 @@ class CommitmentAdmin(AuditedModelAdmin):
 
 def _without_said(options: dict[str, Any]) -> dict[str, Any]:
     return {**options, "fields": [name for name in options["fields"] if name != "said"]}
+
+
+def _named(commitment: Commitment) -> str:
+    """Short enough for a list to choose from."""
+    return f"{commitment.get_severity_display()}: {commitment.name_in_words()}"

@@ -487,7 +487,9 @@ class TestChains:
         first, final = steps
         offered = browser.get(page(final)).context["adminform"].form.fields["follows"].queryset
         assert list(offered) == [first]
-        assert "“Notify the client (first notice)” being met" in shown(browser.get(page(final)))
+        text = shown(browser.get(page(final)))
+        assert f'<option value="{first.pk}" selected>High: Notify the client (first notice)</option>' in text
+        assert "“Notify the client (first notice)” being met" in text
         blank = browser.get(add_page(Commitment))
         assert "Listed here once the agreement is chosen" in shown(blank)
         refused = browser.post(add_page(Commitment), a_commitment(first.agreement, start_event="commitment"))
