@@ -6,6 +6,7 @@ Reads the agreement and computes with the plan of production; saves nothing.
 from __future__ import annotations
 
 import datetime as dt
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -282,9 +283,9 @@ class _Traps:
         yield from self._not_in_force()
         yield from self._nobody()
         yield from self._special_days_end()
+        yield from self._closed()
         for deadline in self.deadlines:
             if deadline.due_at is not None:
-                yield from self._closed(deadline, deadline.due_at)
                 yield from self._overdue_at_once(deadline, deadline.due_at)
                 yield from self._warnings_that_never_come(deadline)
                 yield from self._short_hold(deadline, deadline.due_at)
@@ -332,20 +333,18 @@ class _Traps:
                 "at": self._at(latest.due_at),
             }
 
-    def _closed(self, deadline: SimulatedDeadline, due_at: dt.datetime) -> Iterator[str]:
-        """A due time on closing time is as agreed; so is the midnight that ends a business day."""
-        calendar, last = deadline.terms.calendar, due_at - _INSTANT
-        if clock.is_open(calendar, last) or (_ends_with_a_day(deadline) and _has_opening_on_the_day_of(calendar, last)):
-            return
-        try:
-            opens_at = clock.add(calendar, due_at, _INSTANT) - _INSTANT
-        except clock.ClockError:
-            return  # nothing opens for more than a year: the calendar's own page says so
-        yield _("“%(name)s” is due at %(at)s, when the calendar is closed; it opens again at %(opens)s.") % {
-            "name": deadline.name,
-            "at": self._at(due_at),
-            "opens": self._at(opens_at),
-        }
+    def _closed(self) -> Iterator[str]:
+        """One sentence for each time in which the calendar is closed, with all that is due in it."""
+        found: dict[dt.datetime, list[str]] = defaultdict(list)
+        for deadline in self.deadlines:
+            if deadline.due_at is not None and (opens_at := _closed_until(deadline, deadline.due_at)):
+                said = {"name": deadline.name, "at": self._at(deadline.due_at)}
+                found[opens_at].append(_("“%(name)s” is due at %(at)s") % said)
+        for opens_at, due in found.items():
+            yield _("%(due)s, when the calendar is closed; it opens again at %(opens)s.") % {
+                "due": "; ".join(due),
+                "opens": self._at(opens_at),
+            }
 
     def _overdue_at_once(self, deadline: SimulatedDeadline, due_at: dt.datetime) -> Iterator[str]:
         if due_at <= self.detected_at:
@@ -385,6 +384,20 @@ def _heeds_calendar(terms: clock.Terms) -> bool:
         limit.unit.is_business or (not limit.unit.is_exact and terms.day_end is clock.DayEnd.CLOSE_OF_BUSINESS)
         for limit in limits
     )
+
+
+def _closed_until(deadline: SimulatedDeadline, due_at: dt.datetime) -> dt.datetime | None:
+    """When the calendar opens again that is closed when it is due; None where that is as agreed.
+
+    A due time on closing time is, and so is the midnight that ends a business day.
+    """
+    calendar, last = deadline.terms.calendar, due_at - _INSTANT
+    if clock.is_open(calendar, last) or (_ends_with_a_day(deadline) and _has_opening_on_the_day_of(calendar, last)):
+        return None
+    try:
+        return clock.add(calendar, due_at, _INSTANT) - _INSTANT
+    except clock.ClockError:
+        return None  # nothing opens for more than a year: the calendar's own page says so
 
 
 def _ends_with_a_day(deadline: SimulatedDeadline) -> bool:

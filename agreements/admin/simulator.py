@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
+import itertools
 import math
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -20,7 +22,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
 
-from agreements.clock import ClockError
+from agreements.clock import Calendar, ClockError, openings
 from agreements.explanation import exactly
 from agreements.models import Commitment, ServiceAgreement, Severity, StartEvent
 from agreements.simulation import Mail, SimulatedDeadline, Simulation, simulate
@@ -177,6 +179,7 @@ class Row:
     deadline: SimulatedDeadline
     due: SafeString | str
     after: str  # how long after detection it is due
+    done: SafeString | str
     mails: tuple[tuple[Mail, SafeString], ...]
 
 
@@ -188,7 +191,8 @@ def _rows(simulation: Simulation) -> Iterator[Row]:
             span = times.duration(deadline.due_at - simulation.detected_at)
             after = _now("%(span)s after detection") % {"span": span}
         mails = tuple((mail, in_both_zones(mail.at, zone_name)) for mail in deadline.mails)
-        yield Row(deadline, _due(deadline, zone_name), after, mails)
+        done = in_both_zones(deadline.done_at, zone_name) if deadline.done_at else ""
+        yield Row(deadline, _due(deadline, zone_name), after, done, mails)
 
 
 def _due(deadline: SimulatedDeadline, zone_name: str) -> SafeString | str:
@@ -215,9 +219,9 @@ def in_both_zones(instant: dt.datetime, zone_name: str) -> SafeString:
 
 # ── the picture ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
-_LEFT, _RIGHT, _TOP, _ROW = 236, 744, 34, 30
-_TICKS = (15, 60, 240, 720, 1440, 3 * 1440, 7 * 1440, 14 * 1440, 30 * 1440, 90 * 1440, 365 * 1440)  # minutes
-_ROOM_OF_A_TICK = 56
+_LEFT, _RIGHT, _TOP, _ROW = 200, 740, 34, 30
+_ROOM_OF_A_TICK = 64
+_MOST_BANDS = 60  # of closed time; more would be a grey wall
 
 
 @dataclass(frozen=True)
@@ -267,25 +271,47 @@ class Tick:
     x: int
     label: str
 
+    @property
+    def anchor(self) -> str:
+        """The last one ends at the edge instead of being cut off there."""
+        return "end" if self.x >= _RIGHT - _ROOM_OF_A_TICK // 2 else "middle"
+
+
+@dataclass(frozen=True)
+class Band:
+    """Time in which the calendar is closed."""
+
+    x: int
+    width: int
+
 
 @dataclass(frozen=True)
 class Picture:
-    """A line of time per deadline. The scale is stretched towards its beginning, where most of it happens."""
+    """A line of time per deadline, with the time in which the calendar is closed behind them."""
 
     bars: tuple[Bar, ...]
     ticks: tuple[Tick, ...]
+    bands: tuple[Band, ...]
     height: int
 
     @classmethod
     def of(cls, simulation: Simulation) -> Picture | None:
-        starts = [deadline.started_at for deadline in simulation.deadlines if deadline.started_at is not None]
-        if not starts:
+        """None where nothing starts."""
+        scale = _Scale.of(simulation)
+        if scale is None:
             return None
-        first = min([simulation.detected_at, *starts])
-        last = max([first, *(deadline.due_at for deadline in simulation.deadlines if deadline.due_at is not None)])
-        scale = _Scale(first, max(_minutes(last - first), 1.0))
         bars = tuple(scale.bar(deadline, number) for number, deadline in enumerate(simulation.deadlines))
-        return cls(bars, tuple(scale.ticks()), _TOP + _ROW * len(bars) + 6)
+        ticks = tuple(scale.ticks(simulation.deadlines))
+        bands = tuple(scale.closed(simulation.deadlines[0].terms.calendar))
+        return cls(bars, ticks, bands, _TOP + _ROW * len(bars) + 6)
+
+    @property
+    def top(self) -> int:
+        return _TOP - 8
+
+    @property
+    def depth(self) -> int:
+        return self.bottom - self.top
 
     @property
     def bottom(self) -> int:
@@ -294,46 +320,67 @@ class Picture:
 
 @dataclass(frozen=True)
 class _Scale:
-    first: dt.datetime
-    minutes: float
+    """Long stretches in which nothing happens are shortened, so that a weekend does not hide an hour."""
 
-    def x(self, minutes: float) -> int:
-        share = math.log1p(max(minutes, 0) / 15) / math.log1p(self.minutes / 15)
-        return _LEFT + round(share * (_RIGHT - _LEFT))
+    knots: tuple[tuple[dt.datetime, float], ...]  # instants with their x, in order
 
-    def at(self, instant: dt.datetime) -> int:
-        return self.x(_minutes(instant - self.first))
+    @classmethod
+    def of(cls, simulation: Simulation) -> _Scale | None:
+        started = [deadline for deadline in simulation.deadlines if deadline.started_at is not None]
+        if not started:
+            return None
+        instants = {simulation.detected_at}
+        for deadline in started:
+            found = (deadline.started_at, deadline.due_at, *(mail.at for mail in deadline.mails))
+            instants |= {instant for instant in found if instant is not None}
+        ordered = sorted(instants)
+        weights = [1 + math.log1p(_minutes(b - a) / 15) for a, b in itertools.pairwise(ordered)]
+        unit = (_RIGHT - _LEFT) / (sum(weights) or 1)
+        places = itertools.accumulate(weights, initial=0.0)
+        return cls(tuple((instant, _LEFT + place * unit) for instant, place in zip(ordered, places, strict=True)))
+
+    def x(self, instant: dt.datetime) -> int:
+        """Between two knots in proportion."""
+        number = bisect_right(self.knots, instant, key=lambda knot: knot[0])
+        if number in (0, len(self.knots)):
+            return round(self.knots[max(number - 1, 0)][1])
+        (before, low), (after, high) = self.knots[number - 1], self.knots[number]
+        return round(low + (high - low) * ((instant - before) / (after - before)))
 
     def bar(self, deadline: SimulatedDeadline, number: int) -> Bar:
         y = _TOP + number * _ROW
         if deadline.started_at is None:
             words = _now("waits for %(event)s") % {"event": deadline.waits_for}
             return Bar(deadline.name, y, _LEFT, 0, "waiting", words)
-        x = self.at(deadline.started_at)
+        x = self.x(deadline.started_at)
         if deadline.due_at is None:
             return Bar(deadline.name, y, x, max(_RIGHT - x, 4), "open", _now("no due time"))
         marks = tuple(
-            Mark(moment.kind, self.at(moment.at), self.at(moment.at) - 5)
-            for moment in (mail.moment for mail in deadline.mails)
-            if moment.kind != MomentKind.OVERDUE
+            Mark(mail.moment.kind, self.x(mail.at), self.x(mail.at) - 5)
+            for mail in deadline.mails
+            if mail.moment.kind != MomentKind.OVERDUE
         )
-        return Bar(deadline.name, y, x, max(self.at(deadline.due_at) - x, 3), "timed", "", marks)
+        return Bar(deadline.name, y, x, max(self.x(deadline.due_at) - x, 3), "timed", "", marks)
 
-    def ticks(self) -> Iterator[Tick]:
+    def ticks(self, deadlines: Iterable[SimulatedDeadline]) -> Iterator[Tick]:
+        """At the beginning, and wherever something is due and there is room to say when."""
+        first = self.knots[0][0]
         yield Tick(_LEFT, _now("start"))
         taken = _LEFT
-        for minutes in _TICKS:
-            x = self.x(minutes)
-            if minutes <= self.minutes and x - taken >= _ROOM_OF_A_TICK:
-                yield Tick(x, _tick_label(minutes))
-                taken = x
+        for due_at in sorted(deadline.due_at for deadline in deadlines if deadline.due_at is not None):
+            if self.x(due_at) - taken >= _ROOM_OF_A_TICK:
+                taken = self.x(due_at)
+                yield Tick(taken, times.duration(due_at - first))
+
+    def closed(self, calendar: Calendar) -> list[Band]:
+        first, last = self.knots[0][0], self.knots[-1][0]
+        bands = []
+        for opens_at, closes_at in [*openings(calendar, first, last), (last, last)]:
+            if opens_at > first:
+                bands.append(Band(self.x(first), self.x(opens_at) - self.x(first)))
+            first = closes_at
+        return bands if len(bands) <= _MOST_BANDS else []
 
 
 def _minutes(span: dt.timedelta) -> float:
     return span / dt.timedelta(minutes=1)
-
-
-def _tick_label(minutes: int) -> str:
-    if minutes < 60:
-        return _now("%d min") % minutes
-    return _now("%d h") % (minutes // 60) if minutes < 1440 else _now("%d d") % (minutes // 1440)

@@ -202,6 +202,13 @@ def test_a_due_time_on_a_closed_weekend_is_a_trap(bare: ServiceAgreement) -> Non
     assert traps(bare, cast.at("12:00")) == "", "17:00 is closing time, and still open until then"
 
 
+def test_all_that_is_due_in_one_closed_time_is_one_trap(bare: ServiceAgreement) -> None:
+    cast.commit(bare, Obligation.ACKNOWLEDGE, 1)
+    cast.commit(bare, Obligation.NOTIFY, 4)
+    [trap] = asked(bare).traps
+    assert trap.startswith("“Acknowledge” is due at Fri 27 Nov 2026, 18:55 CET; “Notify the client” is due at")
+
+
 def test_a_day_that_ends_on_a_weekend_is_a_trap(bare: ServiceAgreement) -> None:
     cast.commit(bare, Obligation.REPORT, 1, unit="calendar_days")
     assert "due at Sun 29 Nov 2026, 00:00 CET, when the calendar is closed" in traps(bare)
