@@ -24,7 +24,7 @@ from agreements.terms import AgreedTerms, Plan, agreed_terms
 from config.models import User
 from incidents import lifecycle
 from incidents.lifecycle import Refused
-from incidents.models import Deadline, Incident, ReferenceCounter, Standing
+from incidents.models import Deadline, Incident, Pause, ReferenceCounter, Standing
 from incidents.models.incident import Status
 from tests import cast
 
@@ -59,6 +59,8 @@ class What(Enum):
     RESOLVED = "resolved"
     REOPENED = "reopened"
     TOLD = "a client was told"
+    PAUSED = "the clock was stopped where a clause allows it"
+    RESUMED = "the clock runs again"
 
 
 @dataclass(frozen=True)
@@ -78,6 +80,7 @@ class Reading(NamedTuple):
     at_risk_at: dt.datetime | None
     met_at: dt.datetime | None
     ended_at: dt.datetime | None
+    paused_at: dt.datetime | None
 
     @property
     def is_open(self) -> bool:
@@ -142,9 +145,14 @@ def _continue(cycles: list[Cycle], duty: Duty, fact: Fact, before: Sequence[Fact
     if fact.what is What.CLASSIFIED and fact.severity == duty.severity:
         if last is None or last.ended_at is not None:
             done_at = _acknowledged_at(before) if obligation == Obligation.ACKNOWLEDGE else None
-            cycles.append(Cycle(met_at=done_at))
+            cycles.append(Cycle(begins_at=_begins_anew_at(duty, before), met_at=done_at))
     elif fact.what is What.REOPENED:
-        if last is not None and not last.is_open and _is_owed_again(duty, before):
+        _keep_what_is_settled(cycles, duty, fact, before)
+        if last is None or last.is_open or not _is_owed_again(duty, before):
+            return
+        if duty.terms.is_pausable and last.met_at is not None:
+            last.met_at = None  # it goes on; the time in between is a pause
+        else:
             cycles.append(Cycle(begins_at=fact.at))
     elif last is None or not last.is_open:
         return
@@ -156,6 +164,25 @@ def _continue(cycles: list[Cycle], duty: Duty, fact: Fact, before: Sequence[Fact
         last.met_at = fact.at
         if duty.terms.is_recurring:
             cycles.append(Cycle(begins_at=fact.at))
+
+
+def _begins_anew_at(duty: Duty, facts: Sequence[Fact]) -> dt.datetime | None:
+    """Owed because of a new severity: updates go on from the last one, work from the last reopening."""
+    if duty.obligation not in OWED_AGAIN_AFTER_REOPENING or duty.terms.is_pausable:
+        return None
+    reopened = [fact.at for fact in facts if fact.what is What.REOPENED]
+    updated = [fact.at for fact in facts if (fact.obligation, fact.client_id) == (Obligation.UPDATE, duty.client_id)]
+    return max(reopened + (updated if duty.terms.is_recurring else []), default=None)
+
+
+def _keep_what_is_settled(cycles: Sequence[Cycle], duty: Duty, reopened: Fact, before: Sequence[Fact]) -> None:
+    """What was done after the resolution that is now withdrawn, or was overdue by then, keeps its start."""
+    if duty.start_event != "resolved":
+        return
+    for cycle in cycles:
+        was = _reading(cycle, duty, before)
+        if not cycle.is_open or (was.due_at is not None and was.due_at < reopened.at):
+            cycle.begins_at = was.started_at
 
 
 def _is_owed_again(duty: Duty, before: Sequence[Fact]) -> bool:
@@ -176,15 +203,35 @@ def _start_event_at(duty: Duty, facts: Sequence[Fact]) -> dt.datetime | None:
     return latest.at if latest and latest.what is What.RESOLVED else None
 
 
+def _stops(facts: Sequence[Fact]) -> tuple[tuple[tuple[dt.datetime, dt.datetime], ...], dt.datetime | None]:
+    """The times in which a clock that may stop stood still, and since when it does now: a resolution ends a pause."""
+    done: list[tuple[dt.datetime, dt.datetime]] = []
+    paused_at = resolved_at = None
+    for fact in facts:
+        if fact.what is What.PAUSED:
+            paused_at = fact.at
+        elif paused_at and fact.what in (What.RESUMED, What.RESOLVED):
+            done.append((paused_at, fact.at))
+            paused_at = None
+        if fact.what is What.RESOLVED:
+            resolved_at = fact.at
+        elif fact.what is What.REOPENED:
+            assert resolved_at is not None
+            done.append((resolved_at, fact.at))
+    return tuple(done), paused_at
+
+
 def _reading(cycle: Cycle, duty: Duty, facts: Sequence[Fact]) -> Reading:
     started_at = cycle.begins_at or _start_event_at(duty, facts)
-    plan = _plan(duty, started_at) if started_at else Plan(None, None, ())
-    return Reading(started_at, plan.due_at, plan.at_risk_at, cycle.met_at, cycle.ended_at)
+    stops, paused_at = _stops(facts) if duty.terms.is_pausable else ((), None)
+    plan = _plan(duty, started_at, stops) if started_at else Plan(None, None, ())
+    stands_since = max(paused_at, started_at) if paused_at and started_at and cycle.is_open else None
+    return Reading(started_at, plan.due_at, plan.at_risk_at, cycle.met_at, cycle.ended_at, stands_since)
 
 
 @functools.cache
-def _plan(duty: Duty, started_at: dt.datetime) -> Plan:
-    return duty.terms.plan(started_at)
+def _plan(duty: Duty, started_at: dt.datetime, stops: tuple[tuple[dt.datetime, dt.datetime], ...]) -> Plan:
+    return duty.terms.plan(started_at, pauses=stops)
 
 
 # ── the replay ──────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -214,6 +261,7 @@ class Replayed:
     by: User
     incident: Incident = field(init=False)
     facts: list[Fact] = field(default_factory=list)
+    is_paused: bool = False
     now: dt.datetime = BEFORE_ALL
 
     # ── what happens ────────────────────────────────────────────────────────────────────────────────────────────────
@@ -241,6 +289,7 @@ class Replayed:
             self._reopen()
         if step.severity != self.incident.severity:
             self._reclassify(step.severity)
+        self._stop_or_go_on(step.state)
         if step.state == "Active":
             self._work(since=before)
         elif step.state == "Resolved" and self.incident.is_open:
@@ -279,6 +328,17 @@ class Replayed:
             self.incident, severity, by=self.by, now=self.now, reason="Looked at it again."
         )
         self._learn(What.CLASSIFIED, self.now, severity=severity)
+
+    def _stop_or_go_on(self, state: str) -> None:
+        """While the record says that something is awaited, the clock stands still where a clause allows it."""
+        awaits = state.startswith("Awaiting")
+        if awaits and not self.is_paused and self.incident.is_open:
+            lifecycle.pause(self.incident, by=self.by, now=self.now, reason=state)
+            self._learn(What.PAUSED, self.now)
+        elif self.is_paused and not awaits and state != "Resolved":  # resolving ends the pause by itself
+            lifecycle.resume(self.incident, by=self.by, now=self.now, reason="It is here.")
+            self._learn(What.RESUMED, self.now)
+        self.is_paused = awaits and self.incident.is_open
 
     def _resolve(self, since: dt.datetime) -> None:
         if self.number % 3 == 1:
@@ -355,7 +415,10 @@ def in_order_of_time(incidents: Sequence[Replayed]) -> list[tuple[Replayed, Step
 
 
 def agreements() -> list[ServiceAgreement]:
-    """One counted round the clock, one in New York's office hours with two closures of that year."""
+    """One counted round the clock, one in New York's office hours with two closures of that year.
+
+    The second lets the clock of resolution stop.
+    """
     office = cast.office_hours("New York office", "America/New_York")
     for month, day in ((5, 30), (7, 4)):
         SpecialDay.objects.create(calendar=office, on=dt.date(2016, month, day), name="Holiday")
@@ -376,6 +439,9 @@ def agreements() -> list[ServiceAgreement]:
         agreement.effective_at = BEFORE_ALL
         agreement.save()
         presets.apply_preset(agreement, preset)
+    for resolve in hours.commitments.filter(obligation=Obligation.RESOLVE):
+        resolve.is_pausable = True
+        resolve.save()
     return [critical, hours]
 
 
@@ -391,7 +457,7 @@ def duties(made: Sequence[ServiceAgreement]) -> dict[bool, list[Duty]]:
 
 @pytest.mark.parametrize(
     ("severity_of", "one_in"),
-    [pytest.param(AS_RECORDED, 1, id="as-recorded"), pytest.param(AS_IF_URGENT, 8, id="as-if-urgent")],
+    [pytest.param(AS_RECORDED, 1, id="as-recorded"), pytest.param(AS_IF_URGENT, 12, id="as-if-urgent")],
 )
 def test_after_every_event_of_a_real_year_the_stored_deadlines_equal_those_derived_from_the_facts(
     olga: User, severity_of: Mapping[str, Severity], one_in: int
@@ -415,8 +481,10 @@ def check(replayed: Replayed, owed: Sequence[Duty]) -> None:
     right = {(d.commitment_id, cycle): reading for d in owed for cycle, reading in derived(d, replayed.facts).items()}
     assert stored == right, f"recorded incident {replayed.number} at {replayed.now} after {replayed.facts[-1]}"
     # No planner runs here, so all that is open and has an end must be about to wake somebody, at its end at the latest.
+    # What stands still wakes nobody.
     for commitment, cycle, wakes_at, *_read in rows:
-        due_at = stored[commitment, cycle].due_at if stored[commitment, cycle].is_open else None
+        reading = stored[commitment, cycle]
+        due_at = reading.due_at if reading.is_open and reading.paused_at is None else None
         assert wakes_at == due_at is None or (wakes_at and due_at and wakes_at <= due_at)
 
 
@@ -434,6 +502,8 @@ def check_references(incidents: Sequence[Replayed]) -> None:
 def check_outcomes(incidents: Sequence[Replayed]) -> None:
     """All are closed, so nothing is left but a report that nobody has handed over, and no miss is explained away."""
     assert set(Incident.objects.values_list("status", flat=True)) == {Status.CLOSED}
+    assert Pause.objects.filter(why__startswith="Awaiting").exists()
+    assert not Pause.objects.filter(ends_at=None).exists()
     for row in Deadline.objects.select_related("incident"):
         if row.is_open:
             assert row.obligation == Obligation.REPORT
