@@ -225,7 +225,11 @@ class Commitment(AuditedModel):
             ),
             models.CheckConstraint(
                 condition=Q(cap_amount__isnull=True, cap_unit="", cap_event="")
-                | (Q(cap_amount__gt=0, amount__isnull=False) & ~Q(cap_unit="") & ~Q(cap_event="")),
+                | (
+                    Q(cap_amount__isnull=False, cap_amount__gt=0, amount__isnull=False)
+                    & ~Q(cap_unit="")
+                    & ~Q(cap_event="")
+                ),
                 name="commitment_cap_is_whole",
                 violation_error_message=_(
                     "An overall limit needs its amount, its unit, the event it is counted from, and an allowance."
@@ -233,7 +237,7 @@ class Commitment(AuditedModel):
             ),
             models.CheckConstraint(
                 condition=Q(target_amount__isnull=True, target_unit="")
-                | (Q(target_amount__gt=0, amount__isnull=True) & ~Q(target_unit="")),
+                | (Q(target_amount__isnull=False, target_amount__gt=0, amount__isnull=True) & ~Q(target_unit="")),
                 name="commitment_target_without_number",
                 violation_error_message=_(
                     "A target of our own needs an amount and a unit, and is only for a duty without a number."
@@ -322,7 +326,8 @@ def event_in_words(start_event: str, follows: str = "") -> str:
 
 
 def _allowance(amount: int | None, unit: str) -> clock.Allowance | None:
-    return None if amount is None else clock.Allowance(amount, clock.Unit(unit))
+    """None where there is no number, or no unit yet: the constraints say what is missing."""
+    return clock.Allowance(amount, clock.Unit(unit)) if amount is not None and unit else None
 
 
 def allowance_in_words(amount: int, unit: str) -> str:

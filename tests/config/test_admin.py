@@ -52,6 +52,7 @@ MAY: dict[str, tuple[frozenset[str], frozenset[str]]] = {
 VERBS: dict[str, frozenset[str]] = {
     "agreements_serviceagreement_add-commitments": KEEPERS,
     "agreements_serviceagreement_amend": KEEPERS,
+    "agreements_servicecalendar_add-public-holidays": KEEPERS,
     "incidents_incident_acknowledge": RESPONDERS,
     "incidents_incident_notify": RESPONDERS,
     "incidents_incident_update": RESPONDERS,
@@ -59,6 +60,9 @@ VERBS: dict[str, frozenset[str]] = {
     "incidents_incident_mitigate": RESPONDERS,
     "incidents_incident_resolve": RESPONDERS,
     "incidents_incident_reopen": RESPONDERS,
+    "incidents_incident_pause": RESPONDERS,
+    "incidents_incident_resume": RESPONDERS,
+    "incidents_incident_merge": RESPONDERS,
     "incidents_incident_close": RESPONDERS,
     "incidents_incident_reclassify": RESPONDERS,
     "incidents_incident_correct-times": RESPONDERS,
