@@ -504,7 +504,8 @@ def merge(incident: Incident, into: Incident, *, by: User, now: dt.datetime, rea
         _refuse_unless_open(child)
         _refuse_unless_open(master)
         _refuse_a_lesser_master(child, master)
-        _end_pause(child, now)
+        if _end_pause(child, now):
+            deadlines.recompute(child, now=now)  # a pause that ends with the merging still counts
         child.status, child.merged_into, child.merged_at = Status.MERGED, master, now
         child.save()
         ended = _("Merged into %(ref)s.") % {"ref": master.reference}

@@ -612,6 +612,16 @@ class TestMerged:
         self.put_together(child, master, olga, at("13:30"))
         assert of(notify, child).standing(at("13:30")) == Standing.MISSED
 
+    def test_a_pause_of_the_child_that_ends_with_the_merging_still_counts(
+        self, olga: User, promised: ServiceAgreement
+    ) -> None:
+        resolve = cast.commit(promised, RESOLVE, 4, is_pausable=True)
+        child, master = declare(olga), declare(olga)
+        lifecycle.pause(child, by=olga, now=at("12:00"), reason="The client is asked.")
+        self.put_together(child, master, olga, at("14:30"))
+        ended = of(resolve, child)
+        assert (ended.due_at, ended.standing(at("20:00"))) == (at("16:30"), Standing.ENDED)
+
     def test_a_client_of_the_child_alone_is_still_owed_its_notice_by_the_master(
         self, olga: User, promised: ServiceAgreement, hooli: ServiceAgreement
     ) -> None:
