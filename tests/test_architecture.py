@@ -124,7 +124,10 @@ BULK_WRITES = {
     ("incidents/notices.py", "Deadline.objects.bulk_update"): "the queue's cursor, which is no act of anybody",
     ("incidents/notices.py", "Deadline.objects.filter(pk=pk).update"): "the queue's cursor, which is no act of anybody",
     ("incidents/deadlines.py", "unsent.update"): "queue states say why in state_reason",
-    ("incidents/outbox.py", "Notice.objects.filter(pk__in=[notice.pk for notice in taken]).update"): "compare-and-set of the lease",
+    (
+        "incidents/outbox.py",
+        "Notice.objects.filter(pk__in=[notice.pk for notice in taken]).update",
+    ): "compare-and-set of the lease",
     ("incidents/outbox.py", "mine.update"): "compare-and-set; told by DeliveryAttempt",
     (
         "incidents/outbox.py",

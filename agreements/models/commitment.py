@@ -49,6 +49,8 @@ class StartEvent(models.TextChoices):
 
 #: The start events that are instants of the incident itself.
 INCIDENT_EVENTS = tuple(event for event in StartEvent if event != StartEvent.COMMITMENT)
+#: From what an overall limit may be counted: events that happen once and that no verb moves on.
+LIMIT_EVENTS = (StartEvent.OCCURRED, StartEvent.DETECTED, StartEvent.AWARE)
 
 
 class Unit(models.TextChoices):
@@ -148,7 +150,7 @@ class Commitment(AuditedModel):
     )
     cap_unit = models.CharField(_("unit of the limit"), max_length=20, choices=Unit.choices, blank=True)
     cap_event = models.CharField(
-        _("limit counted from"), max_length=12, choices=[(e.value, e.label) for e in INCIDENT_EVENTS], blank=True
+        _("limit counted from"), max_length=12, choices=[(e.value, e.label) for e in LIMIT_EVENTS], blank=True
     )
     is_pausable = models.BooleanField(
         _("can be paused"),
