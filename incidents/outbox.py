@@ -60,6 +60,9 @@ MEETS = {
     NoticeKind.UPDATE: Obligation.UPDATE,
 }
 
+#: Made once in a deadline's life, however often it moves.
+MADE_ONCE = (NoticeKind.HOLDING_NOTICE, NoticeKind.OVERDUE)
+
 
 class Watch:
     """The present instant during a pass: the edge's `now` moved on by a clock that cannot jump."""
@@ -116,7 +119,9 @@ def _is_still_owed(notice: Notice) -> bool:
     if deadline is None or notice.kind not in PLANNED_KINDS:
         return True
     is_wanted = deadline.is_open or (notice.kind in MEETS and _was_accepted_for_another(notice))
-    if notice.revision == deadline.revision and is_wanted:
+    # A holding or overdue notice that was in a worker's hands while its deadline moved has not been made anew.
+    is_current = notice.revision == deadline.revision or notice.kind in MADE_ONCE
+    if is_current and is_wanted:
         return True
     reason = _("Done before this was sent.") if deadline.met_at else _("No longer owed.")
     _move(notice, NoticeState.LEASED, NoticeState.CANCELLED, state_reason=reason)

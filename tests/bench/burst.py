@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import datetime as dt
+import multiprocessing
 import smtplib
 import time
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ from email.message import EmailMessage
 from typing import Any
 
 from django.conf import settings
+from django.db import connection
 from django.template.loader import render_to_string
 
 from agreements.models import (
@@ -30,7 +32,7 @@ from config.env import MailRelay
 from config.models import User
 from incidents import lifecycle, notices, outbox
 from incidents.models import Deadline, Notice
-from incidents.models.notice import NoticeKind, Outcome
+from incidents.models.notice import NoticeKind, NoticeState, Outcome
 from tests import cast
 from tests.bench.sink import Sink, running_sink
 from tests.bench.stage import Spent, metered, on_postgres, verdict
@@ -146,6 +148,23 @@ def burst(now: dt.datetime, count: int, sink: Sink) -> Burst:
     return Burst(raised, delivered, seen.first_at - began)
 
 
+def delivered_by(workers: int, kind: NoticeKind, now: dt.datetime, count: int, sink: Sink) -> float:
+    """Seconds in which so many worker processes deliver the same notices once more, their start included."""
+    Notice.objects.filter(kind=kind, state=NoticeState.SENT).update(state=NoticeState.PENDING, next_attempt_at=now)
+    outbox.hang_up()
+    connection.close()  # a forked process must not share it
+    forked = multiprocessing.get_context("fork")
+    began = time.monotonic()
+    processes = [forked.Process(target=outbox.deliver, args=(now,)) for _number in range(workers)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+    spent = time.monotonic() - began
+    assert sink.seen().mails >= count
+    return spent
+
+
 def plain_loop(kind: NoticeKind, now: dt.datetime, count: int, sink: Sink) -> Spent:
     """The least that anybody could write: render two templates with an equal context, send, keep no record."""
     sent = Notice.objects.filter(kind=kind, made_at=now).select_related(*_RELATED)
@@ -234,7 +253,13 @@ def main() -> None:
         ):
             burst(now - EARLIER, WARM_UP, sink)
             measured = burst(now, chosen.count, sink)
-            report(name, measured, plain_loop(kind, now, chosen.count, sink), chosen.count)
+            plain = plain_loop(kind, now, chosen.count, sink)
+            report(name, measured, plain, chosen.count)
+            if kind == NoticeKind.WARNING:
+                for workers in (1, 2, 4):
+                    spent = delivered_by(workers, kind, now, chosen.count, sink)
+                    ratio = plain.wall / spent
+                    print(f"  deliver by {workers} worker processes  {ratio:6.2f}   of the plain loop's rate")
         outbox.hang_up()
 
 

@@ -297,6 +297,9 @@ class Operators(RuleBasedStateMachine):
                 continue
             if self.verb == "pause" and deadline.paused_at is not None:
                 continue  # it had been stopped in time, as is written down now; its due time moves when it goes on
+            if self.verb == "resolve" and deadline.ended_at is not None and deadline.due_at is not None:
+                assert deadline.ended_at <= deadline.due_at, "an update that was overdue when it was resolved"
+                continue  # it had been resolved before the update was due, as is written down now
             if deadline.due_at == before.due_at:
                 assert before.is_open, f"{self.verb} excused {deadline}"
                 assert deadline.met_at is not None, f"{self.verb} excused {deadline}"

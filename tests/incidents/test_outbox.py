@@ -153,6 +153,19 @@ class TestAccepted:
         outbox.deliver(at("13:38"))
         assert relay.messages == []
 
+    def test_a_holding_notice_in_a_workers_hands_survives_its_deadline_moving(
+        self, relay: SmtpSink, olga: User, incident: Incident, northwind: ServiceAgreement
+    ) -> None:
+        notices.raise_due(at("13:36"))
+        relay.answer(451, "greylisted", times=2)  # the holding notice and the overlooked warning to staff
+        (held,) = [notice for notice in outbox.lease(at("13:37")) if notice.moment == "holding"]
+        lifecycle.correct_times(incident, by=olga, now=at("13:37"), detected_at=at("9:50"), reason="Seen in the logs.")
+        outbox._deliver_one(held, outbox.Watch(at("13:37")))
+        notices.raise_due(at("13:50"))
+        relay.behave()
+        outbox.deliver(at("13:50"))
+        assert [mail for mail in relay.messages if "ops@northwind.example" in mail.recipients]
+
     def test_an_accepted_update_meets_the_cycle_it_was_written_for_and_no_other(
         self, relay: SmtpSink, olga: User, contoso: ServiceAgreement
     ) -> None:
