@@ -68,7 +68,7 @@ class Declare(ActForm):
     label = _("Declare incident")
     permission = "incidents.add_incident"
 
-    title = of(Incident, "title")
+    title = of(Incident, "title", help_text=_("In one line, as a colleague would say it. Clients read it too."))
     severity = of(Incident, "severity")
     category = of(Incident, "category")
     services = forms.ModelMultipleChoiceField(
