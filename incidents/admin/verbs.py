@@ -5,11 +5,13 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Collection, Mapping
 from typing import Any, ClassVar
+from urllib.parse import urlencode
 
 from django import forms
 from django.contrib import messages
 from django.core.exceptions import ValidationError
 from django.db.models import Count
+from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
@@ -17,7 +19,7 @@ from django.utils.translation import ngettext
 
 from agreements.models import Client, Contact, Obligation, Service
 from config import times
-from config.admin import page_of
+from config.admin import act_url, page_of
 from config.forms import ActForm, Done, InstantField, of, reason_field
 from config.models import User
 from incidents import lifecycle
@@ -388,6 +390,7 @@ class Resume(VerbForm):
 class Merge(VerbForm):
     slug = "merge"
     label = _("Merge")
+    presets = ("into", "reason")
     into = forms.ModelChoiceField(Incident.objects.none(), label=_("Into which incident"))
     reason = reason_field(help_text=_("Why these are one incident. Kept in the audit trail."))
     is_previewed = forms.BooleanField(
@@ -404,28 +407,41 @@ class Merge(VerbForm):
         return super().is_lawful(subject) and Incident.objects.open().exclude(pk=subject.pk).exists()
 
     def explanation(self) -> str | Promise:
-        return _(
-            "This incident becomes part of the other: its deadlines end, the other keeps the earliest start and owes "
-            "this one's clients what they have not yet had."
-        )
+        """What merging does, or, once an incident is chosen, what it would do here."""
+        chosen = str(self.initial.get("into", ""))
+        into = Incident.objects.open().filter(pk=chosen).first() if chosen.isdecimal() else None
+        if into is None or into == self.subject:
+            return _(
+                "This incident becomes part of the other: its deadlines end, the other keeps the earliest start and "
+                "owes this one's clients what they have not yet had."
+            )
+        try:
+            return self._preview(into, timezone.now())
+        except ValidationError as refusal:
+            return " ".join(refusal.messages)
 
     def act(self, *, now: dt.datetime) -> Done:
-        into = self.cleaned_data["into"]
+        into, reason = self.cleaned_data["into"], self.cleaned_data["reason"]
         if not self.cleaned_data["is_previewed"]:
-            raise ValidationError({"is_previewed": self._preview(into, now)})
-        master = lifecycle.merge(self.subject, into, by=self.by, now=now, reason=self.cleaned_data["reason"])
+            lifecycle.preview_merge(self.subject, into, by=self.by, now=now)  # a refusal is shown on the form
+            page = f"{act_url(self.subject, self.slug)}?{urlencode({'into': into.pk, 'reason': reason})}"
+            said = _now("Nothing has happened yet. Read what would, tick “Do it as shown” and press the button again.")
+            return Done(said, then=page, level=messages.INFO)
+        master = lifecycle.merge(self.subject, into, by=self.by, now=now, reason=reason)
         merged = {"ref": self.subject.reference, "master": master.reference}
         return Done(_now("%(ref)s is merged into %(master)s.") % merged, then=page_of(master))
 
-    def _preview(self, into: Incident, now: dt.datetime) -> list[str]:
+    def _preview(self, into: Incident, now: dt.datetime) -> str:
         preview = lifecycle.preview_merge(self.subject, into, by=self.by, now=now)
         detected = {"ref": into.reference, "at": times.for_reader(preview.detected_at)}
         said = [_now("%(ref)s would count as detected at %(at)s.") % detected]
-        said += [_now("Ends here: %(what)s.") % {"what": _owed(deadline)} for deadline in preview.ending]
-        said += [
-            _now("Begins there: %(what)s.") % {"what": _owed(deadline, with_due=True)} for deadline in preview.beginning
-        ]
-        return [*said, _now("Tick “Do it as shown” and press the button again to do this.")]
+        if preview.ending:
+            ending = "; ".join(_owed(deadline) for deadline in preview.ending)
+            said.append(_now("Ends here: %(what)s.") % {"what": ending})
+        if preview.beginning:
+            beginning = "; ".join(_owed(deadline, with_due=True) for deadline in preview.beginning)
+            said.append(_now("Begins there: %(what)s.") % {"what": beginning})
+        return " ".join(said)
 
 
 def _owed(deadline: Deadline, *, with_due: bool = False) -> str:

@@ -108,8 +108,9 @@ class TestVerbPages:
         )
         client.force_login(olga)
         page = reverse("admin:incidents_incident_merge", args=[incident.pk])
-        shown = client.post(page, {"into": master.pk, "reason": "One cause."})
-        assert "would count as detected at" in shown.content.decode()
+        shown = client.post(page, {"into": master.pk, "reason": "One cause."}, follow=True).content.decode()
+        assert "would count as detected at" in shown
+        assert 'value="One cause."' in shown, "nothing typed is lost"
         assert Incident.objects.get(pk=incident.pk).status == Status.DECLARED
         client.post(page, {"into": master.pk, "reason": "One cause.", "is_previewed": "on"})
         assert Incident.objects.get(pk=incident.pk).merged_into == master
