@@ -57,7 +57,9 @@ class DueNoticeSite(admin.AdminSite):
         return make
 
     def tiles(self, request: HttpRequest, now: dt.datetime) -> list[Tile]:
-        return [tile for make in self._tiles if (tile := make(request, now)) is not None]
+        """In the order in which people need them: incidents first, whichever app was loaded first."""
+        ordered = sorted(self._tiles, key=lambda make: _rank(make.__module__.partition(".")[0]))
+        return [tile for make in ordered if (tile := make(request, now)) is not None]
 
     def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
         board = self._board(request) if self._board else {}
