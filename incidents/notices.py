@@ -165,7 +165,8 @@ def _raise_together(ids: Sequence[int], now: dt.datetime) -> int:
 
 def _set_aside(pk: int, now: dt.datetime) -> int:
     logger.exception("Deadline %s could not be raised; it is tried again in a minute.", pk)
-    return Deadline.objects.filter(pk=pk).update(next_action_at=now + dt.timedelta(minutes=1))
+    # One that was met meanwhile asks for nothing any more, and the database would refuse to let it.
+    return Deadline.objects.open().filter(pk=pk).update(next_action_at=now + dt.timedelta(minutes=1))
 
 
 def _rows_due(deadline: Deadline, directory: Directory, now: dt.datetime) -> list[Notice]:

@@ -122,7 +122,10 @@ def test_every_many_to_many_goes_through_an_audited_model() -> None:
 BULK_WRITES = {
     ("incidents/notices.py", "Notice.objects.bulk_create"): "a new row is its own record: frozen, with made_at",
     ("incidents/notices.py", "Deadline.objects.bulk_update"): "the queue's cursor, which is no act of anybody",
-    ("incidents/notices.py", "Deadline.objects.filter(pk=pk).update"): "the queue's cursor, which is no act of anybody",
+    (
+        "incidents/notices.py",
+        "Deadline.objects.open().filter(pk=pk).update",
+    ): "the queue's cursor, which is no act of anybody",
     ("incidents/deadlines.py", "unsent.update"): "queue states say why in state_reason",
     (
         "incidents/outbox.py",

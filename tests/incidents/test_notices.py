@@ -253,6 +253,15 @@ class TestSweep:
         assert not Deadline.objects.due_for_action(at("12:00")).exists(), "it is set aside for a minute"
         assert Deadline.objects.due_for_action(at("12:01")).exists(), "and then tried again"
 
+    def test_a_deadline_that_was_met_meanwhile_is_not_set_aside(
+        self, olga: User, northwind: ServiceAgreement, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        incident = declare(olga)
+        lifecycle.record_told(incident, northwind.client, by=olga, now=at("11:00"), evidence="By phone.")
+        met = incident.deadlines.get(obligation=Obligation.NOTIFY)
+        with caplog.at_level(logging.CRITICAL):
+            assert notices._set_aside(met.pk, at("12:00")) == 0
+
     def test_the_queries_of_a_sweep_do_not_grow_with_its_deadlines(
         self, olga: User, northwind: ServiceAgreement
     ) -> None:
