@@ -195,7 +195,7 @@ def _record_acceptance(notice: Notice, answer: str, watch: Watch, started: float
 
 
 def _lock_incident_it_meets(notice: Notice) -> Incident | None:
-    if notice.kind not in MEETS:
+    if notice.kind not in MEETS or notice.incident_id is None:
         return None
     return Incident.objects.locked().get(pk=notice.incident_id)
 

@@ -21,6 +21,7 @@ ROLE_MIGRATIONS = (
     "config.migrations.0002_roles",
     "agreements.migrations.0003_roles",
     "incidents.migrations.0002_roles",
+    "incidents.migrations.0005_delivery_roles",
     "reviews.migrations.0002_roles",
 )
 

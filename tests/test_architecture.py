@@ -85,6 +85,8 @@ WITHOUT_HISTORY = {
     "incidents.ReferenceCounter": "a counter; the reference itself is in the incident's trail",
     "incidents.TermsCopy": "named by the digest of its content and never edited",
     "incidents.DeliveryAttempt": "rows are only ever added",
+    "incidents.Acknowledgement": "rows are only ever added",
+    "incidents.Heartbeat": "says only when a part of the delivery was last at work",
 }
 
 

@@ -140,12 +140,12 @@ class NoticeAdmin(FilteredAdmin):
         )
 
     @admin.display(description=_("incident"))
-    def incident_reference(self, notice: Notice) -> SafeString:
-        return link(notice.incident, notice.incident.reference)
+    def incident_reference(self, notice: Notice) -> SafeString | str:
+        return link(notice.incident, notice.incident.reference) if notice.incident else "–"
 
     @admin.display(description=_("incident"))
-    def incident_link(self, notice: Notice) -> SafeString:
-        return link(notice.incident)
+    def incident_link(self, notice: Notice) -> SafeString | str:
+        return link(notice.incident) if notice.incident else "–"
 
     @admin.display(description=_("deadline"))
     def deadline_link(self, notice: Notice) -> SafeString | str:

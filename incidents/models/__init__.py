@@ -10,18 +10,22 @@ from incidents.models.incident import (
     Responder,
     TimelineEntry,
 )
-from incidents.models.notice import DeliveryAttempt, Notice
+from incidents.models.notice import Acknowledgement, DeliveryAttempt, Notice
+from incidents.models.sending import Heartbeat, Sending
 
 __all__ = [
+    "Acknowledgement",
     "AffectedAgreement",
     "AffectedService",
     "Deadline",
     "DeliveryAttempt",
+    "Heartbeat",
     "Incident",
     "Notice",
     "Pause",
     "ReferenceCounter",
     "Responder",
+    "Sending",
     "Standing",
     "TermsCopy",
     "TimelineEntry",

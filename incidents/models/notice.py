@@ -26,10 +26,29 @@ class NoticeKind(models.TextChoices):
     STAFF_WARNING = "staff_warning", _("Warning to staff")
     OVERDUE = "overdue", _("Overdue")
     ALARM = "alarm", _("Alarm to operators")
+    CANARY = "canary", _("Canary")
 
 
 #: Made by the planner for a moment of a deadline; pointless once that deadline is done. The others a person sent.
 PLANNED_KINDS = (NoticeKind.HOLDING_NOTICE, NoticeKind.WARNING, NoticeKind.STAFF_WARNING, NoticeKind.OVERDUE)
+
+
+#: Said before something is due; each later one says more than those before it.
+WARNINGS = (NoticeKind.WARNING, NoticeKind.STAFF_WARNING)
+
+
+class Rank(models.IntegerChoices):
+    """The order of the queue, before due times: a burst of warnings never holds up what is owed."""
+
+    OBLIGATION = 0, _("Owed to a client")
+    ALARM = 1, _("Overdue or alarm")
+    WARNING = 2, _("Warning")
+
+    @classmethod
+    def of(cls, kind: NoticeKind | str) -> Rank:
+        if kind in WARNINGS:
+            return cls.WARNING
+        return cls.ALARM if kind in (NoticeKind.OVERDUE, NoticeKind.ALARM) else cls.OBLIGATION
 
 
 class NoticeState(models.TextChoices):
@@ -58,8 +77,8 @@ class NoticeQuerySet(models.QuerySet["Notice"]):
         return self.filter(state__in=WAITING_STATES)
 
     def ready(self, now: dt.datetime) -> NoticeQuerySet:
-        """Those to be sent now, the nearest contractual due time first."""
-        return self.waiting().filter(next_attempt_at__lte=now).order_by("due_at", "pk")
+        """Those to be sent now: what is owed before what warns of it, then the nearest contractual due time first."""
+        return self.waiting().filter(next_attempt_at__lte=now).order_by("rank", "due_at", "pk")
 
     def stalled(self, now: dt.datetime) -> NoticeQuerySet:
         """Those whose worker has not been heard of within its lease."""
@@ -76,7 +95,9 @@ class Notice(AuditedModel):
     people do to a notice goes through `save` and leaves history.
     """
 
-    incident = models.ForeignKey(Incident, models.PROTECT, related_name="notices", verbose_name=_("incident"))
+    incident = models.ForeignKey(
+        Incident, models.PROTECT, null=True, blank=True, related_name="notices", verbose_name=_("incident")
+    )
     client = models.ForeignKey(
         Client, models.PROTECT, null=True, blank=True, related_name="notices", verbose_name=_("client")
     )
@@ -95,13 +116,34 @@ class Notice(AuditedModel):
     subject = models.CharField(_("subject"), max_length=300)
     text = models.TextField(_("text"))
     html = models.TextField(_("HTML"))
+    late_note = models.CharField(
+        _("if it goes out late"),
+        max_length=300,
+        blank=True,
+        help_text=_("The sentence that is put on top of the message if its first transmission comes after it was due."),
+    )
+    is_marked_late = models.BooleanField(_("marked as late"), default=False)
+    is_fallback = models.BooleanField(
+        _("plain fallback"), default=False, help_text=_("Its template could not be rendered; the bare facts were sent.")
+    )
     message_id = models.CharField(_("Message-ID"), max_length=200, unique=True)
     thread_id = models.CharField(_("thread"), max_length=200)
 
     made_at = models.DateTimeField(_("made at"))
     due_at = models.DateTimeField(_("to be sent by"), help_text=_("The nearest contractual due time goes first."))
+    rank = models.PositiveSmallIntegerField(
+        _("rank"), default=Rank.OBLIGATION, choices=Rank.choices, help_text=_("What is owed goes before what warns.")
+    )
     state = models.CharField(_("state"), max_length=12, choices=NoticeState.choices, default=NoticeState.PENDING)
     state_reason = models.CharField(_("why"), max_length=500, blank=True)
+    superseded_by = models.ForeignKey(
+        "self",
+        models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="supersedes",
+        verbose_name=_("sent instead"),
+    )
     next_attempt_at = models.DateTimeField(_("next attempt at"))
     lease_token = models.UUIDField(null=True, blank=True, editable=False)
     leased_until = models.DateTimeField(null=True, blank=True, editable=False)
@@ -109,6 +151,7 @@ class Notice(AuditedModel):
     ambiguous_tries = models.PositiveSmallIntegerField(_("tries with unknown outcome"), default=0)
     accepted_at = models.DateTimeField(_("accepted at"), null=True, blank=True)
     server_answer = models.CharField(_("server's answer"), max_length=500, blank=True)
+    link_revoked_at = models.DateTimeField(_("acknowledgement link revoked at"), null=True, blank=True)
 
     objects = NoticeQuerySet.as_manager()
     history = AuditedRecords(excluded_fields=["text", "html"])
@@ -134,15 +177,26 @@ class Notice(AuditedModel):
                 name="notice_held_has_a_lease",
             ),
             models.CheckConstraint(
+                condition=Q(incident__isnull=False) | Q(kind=NoticeKind.CANARY), name="notice_has_an_incident"
+            ),
+            models.CheckConstraint(
                 condition=~Q(state=NoticeState.SENT) | Q(accepted_at__isnull=False), name="notice_sent_was_accepted"
             ),
         )
         indexes = (
             # NoticeQuerySet.ready, every second
-            models.Index(fields=("due_at", "id"), name="notice_waiting", condition=Q(state__in=WAITING_STATES)),
+            models.Index(fields=("rank", "due_at", "id"), name="notice_waiting", condition=Q(state__in=WAITING_STATES)),
             # NoticeQuerySet.stalled, every minute
             models.Index(fields=("leased_until",), name="notice_held", condition=Q(state__in=HELD_STATES)),
             models.Index(fields=("state", "-made_at"), name="notice_state"),
+            # NoticeQuerySet.warned_since, for every batch with a warning
+            models.Index(
+                fields=("recipient_address", "accepted_at"),
+                name="notice_warned",
+                condition=Q(kind__in=WARNINGS, accepted_at__isnull=False),
+            ),
+            # the queue's audit, every minute: what was accepted lately
+            models.Index(fields=("accepted_at",), name="notice_accepted", condition=Q(accepted_at__isnull=False)),
         )
 
     def __str__(self) -> str:
@@ -178,6 +232,7 @@ class DeliveryAttempt(models.Model):
     notice = models.ForeignKey(Notice, models.PROTECT, related_name="attempts", verbose_name=_("notice"))
     at = models.DateTimeField(_("at"))
     worker = models.CharField(_("worker"), max_length=100)
+    server = models.CharField(_("mail server"), max_length=260, blank=True, help_text=_("host:port"))
     outcome = models.CharField(_("outcome"), max_length=20, choices=Outcome.choices)
     phase = models.CharField(_("phase"), max_length=12, choices=DeliveryPhase.choices)
     code = models.PositiveSmallIntegerField(_("server's code"), null=True, blank=True)
@@ -191,3 +246,22 @@ class DeliveryAttempt(models.Model):
 
     def __str__(self) -> str:
         return f"{self.get_outcome_display()} {self.code or ''} {self.answer}".strip()
+
+
+class Acknowledgement(models.Model):
+    """A client pressed the button on the page that its notice links to: the only proof of reading. Only ever added."""
+
+    notice = models.OneToOneField(
+        Notice, models.PROTECT, related_name="acknowledgement", verbose_name=_("notice"), primary_key=True
+    )
+    at = models.DateTimeField(_("at"))
+    from_address = models.GenericIPAddressField(_("from"), null=True, blank=True)
+    user_agent = models.CharField(_("by the program"), max_length=300, blank=True)
+
+    class Meta:
+        verbose_name = _("acknowledgement")
+        verbose_name_plural = _("acknowledgements")
+        ordering = ("-at",)
+
+    def __str__(self) -> str:
+        return f"{self.notice.recipient_name}, {self.at:%Y-%m-%d %H:%M:%S %Z}"

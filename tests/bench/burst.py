@@ -190,6 +190,7 @@ def _context(notice: Notice, now: dt.datetime) -> dict[str, Any]:
     """What the notice was rendered with, all of it read beforehand."""
     assert notice.contact is not None
     assert notice.client is not None
+    assert notice.incident is not None
     owed = Deadline.objects.filter(incident=notice.incident_id, client=notice.client_id).select_related("commitment")
     agreed = [
         {"what": d.get_obligation_display(), "allowance": d.commitment.allowance_in_words(), "deadline": d}

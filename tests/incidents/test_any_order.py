@@ -209,7 +209,7 @@ class Operators(RuleBasedStateMachine):
                 continue
             if notice.kind in outbox.MEETS:
                 deadlines.meet(
-                    Incident.objects.get(pk=notice.incident_id),
+                    Incident.objects.get(pk=notice.incident_id or 0),
                     outbox.MEETS[NoticeKind(notice.kind)],
                     at=self.now,
                     now=self.now,
