@@ -1,4 +1,4 @@
-"""The addresses: the admin is the whole site; the demo adds its inbox."""
+"""The addresses: the admin is the whole site, besides one page for clients; the demo adds its inbox."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from django.views.generic import RedirectView
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("admin/", admin.site.urls),
+    path("notice/", include("incidents.urls")),
     path("", RedirectView.as_view(pattern_name="admin:index")),
 ]
 if settings.DEMO:

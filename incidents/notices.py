@@ -28,6 +28,7 @@ from agreements.models import Client, Contact, Obligation
 from agreements.terms import Audience, Moment, MomentKind
 from config import roles
 from config.models import User
+from incidents import acknowledgement
 from incidents.models import AffectedService, Deadline, Incident, Notice, Responder
 from incidents.models.deadline import read_terms
 from incidents.models.notice import NoticeKind, NoticeState
@@ -339,6 +340,7 @@ def compose(
         "is_late": due_at < now,
         "is_this_message": kind in (NoticeKind.CLIENT_NOTICE, NoticeKind.HOLDING_NOTICE, NoticeKind.UPDATE),
         "staff_url": settings.PUBLIC_URL + reverse("admin:incidents_incident_change", args=[incident.pk]),
+        "acknowledge_url": acknowledgement.link(key) if recipient.contact_id else "",
     }
     with translation.override(recipient.language):
         context["owed"] = AgreedLine.of(deadline) if deadline else None

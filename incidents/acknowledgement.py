@@ -1,0 +1,156 @@
+"""The client's acknowledgement: the link that each client mail carries, and what pressing its button records.
+
+The link is signed, so that it cannot be guessed; it ends by itself, and a colleague can revoke it. Only pressing the
+button writes anything: mail scanners open every link, often in a whole browser.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import enum
+import re
+import uuid
+
+from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.core.signing import BadSignature, Signer
+from django.db import models, transaction
+from django.urls import reverse
+from django.utils import translation
+from django.utils.translation import gettext as _
+
+from config.history import acting
+from config.models import User
+from incidents.models import Acknowledgement, DeliveryAttempt, Incident, Notice, TimelineEntry
+from incidents.models.notice import NoticeState, Outcome
+
+LINK_LIFE = dt.timedelta(days=90)  # from the making of the notice
+
+#: A part of a link that lets its reader acknowledge, wherever it stands in a text.
+_SECRET = re.compile(r"(?<=/)[0-9a-f]{32}\.[\w-]{43}(?=/)", re.ASCII)
+
+
+class LinkStanding(enum.Enum):
+    """What a link is good for now."""
+
+    OPEN = "open"
+    ACKNOWLEDGED = "acknowledged"
+    EXPIRED = "expired"
+    REVOKED = "revoked"
+
+
+# ── the link ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def link(key: uuid.UUID) -> str:
+    """The address for the notice whose Message-ID begins with this key; made before the notice is a row."""
+    return settings.PUBLIC_URL + reverse("incidents:acknowledge", args=[f"{_signer().sign(key.hex)}/"])
+
+
+def find(token: str) -> Notice | None:
+    """The client's notice that a link was made for, if it may have reached the client; None for anything else.
+
+    Nothing is asked of the database unless the signature is ours, under SECRET_KEY or one of its fallbacks.
+    """
+    try:
+        key = uuid.UUID(hex=_signer().unsign(token))
+    except BadSignature:
+        return None
+    return _readable().filter(message_id__startswith=f"<{key}@").first()
+
+
+def _signer() -> Signer:
+    # "." instead of ":" as some mail programs end a link at a colon.
+    return Signer(salt="incidents.acknowledgement", sep=".")
+
+
+def _readable() -> models.QuerySet[Notice]:
+    """Clients' notices that a mail server has, may have, or is just being given."""
+    has_left = DeliveryAttempt.objects.filter(
+        notice=models.OuterRef("pk"), outcome__in=(Outcome.ACCEPTED, Outcome.AMBIGUOUS)
+    )
+    # A fast reader opens the link before the server's answer is recorded.
+    is_leaving = models.Q(state=NoticeState.TRANSMITTING) | models.Q(accepted_at__isnull=False)
+    clients = Notice.objects.filter(contact__isnull=False, incident__isnull=False, client__isnull=False)
+    return clients.filter(is_leaving | models.Exists(has_left)).select_related("incident", "client", "acknowledgement")
+
+
+def standing(notice: Notice, now: dt.datetime) -> LinkStanding:
+    if notice.link_revoked_at is not None:
+        return LinkStanding.REVOKED
+    if now >= notice.made_at + LINK_LIFE:
+        return LinkStanding.EXPIRED
+    return LinkStanding.ACKNOWLEDGED if hasattr(notice, "acknowledgement") else LinkStanding.OPEN
+
+
+def text_without_link(notice: Notice) -> str:
+    """The text of the mail as its own page shows it: without the paragraph that leads to that page."""
+    return "\n\n".join(part for part in notice.text.split("\n\n") if not _SECRET.search(part))
+
+
+def masked(content: str) -> str:
+    """A notice's text or HTML for colleagues to read: with its links made useless.
+
+    Whoever has a link can press the button, and a colleague's pressing would prove nothing.
+    """
+    return _SECRET.sub("…", content)
+
+
+# ── the verbs ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def record(
+    notice: Notice, *, now: dt.datetime, from_address: str | None = None, user_agent: str = ""
+) -> Acknowledgement | None:
+    """Record that whoever holds the notice's link says that it was read; the first time counts.
+
+    `from_address` is an IP address, `user_agent` free of control characters and not longer than its field. None if
+    the link has expired or been revoked, or there is none because it was not written to a client.
+    """
+    if notice.incident is None or notice.contact_id is None:
+        return None
+    # The page speaks the client's language, the trail ours.
+    with transaction.atomic(), acting(task="acknowledgement"), translation.override(settings.LANGUAGE_CODE):
+        # The incident before the notice, in the order in which verbs lock.
+        incident = Incident.objects.locked().get(pk=notice.incident.pk)
+        notice = Notice.objects.select_for_update(no_key=True).get(pk=notice.pk)
+        stands = standing(notice, now)
+        if stands == LinkStanding.ACKNOWLEDGED:
+            return notice.acknowledgement
+        if stands != LinkStanding.OPEN:
+            return None
+        acknowledged = Acknowledgement.objects.create(
+            notice=notice, at=now, from_address=from_address, user_agent=user_agent
+        )
+        _log(incident, notice, now)
+        # Both rows are still locked here: the place to conclude from the reading that a doubtful notice has arrived.
+    return acknowledged
+
+
+def _log(incident: Incident, notice: Notice, now: dt.datetime) -> None:
+    who = {"name": notice.recipient_name, "address": notice.recipient_address}
+    TimelineEntry.objects.create(
+        incident=incident,
+        text=_("Acknowledged by the client: %(name)s (%(address)s)") % who,
+        happened_at=now,
+        typed_at=now,
+        author_name=notice.recipient_name,
+    )
+
+
+def revoke(notice: Notice, *, by: User, reason: str, now: dt.datetime) -> Notice:
+    """Make the notice's link useless, for example because the mail was forwarded to the wrong people.
+
+    What it has recorded stays. Raises ValidationError without a link, if it is revoked already, or without a reason.
+    """
+    if not reason.strip():
+        raise ValidationError({"reason": _("Say why the link is revoked; the client may ask.")})
+    with transaction.atomic(), acting(by, reason=reason):
+        notice = Notice.objects.select_for_update(no_key=True).get(pk=notice.pk)
+        if notice.contact_id is None:
+            raise ValidationError(_("This was not written to a client, so it carries no link."))
+        if notice.link_revoked_at is not None:
+            raise ValidationError(_("The link of this notice is already revoked."))
+        notice.link_revoked_at = now
+        notice.save()
+    return notice

@@ -1,0 +1,211 @@
+"""The page on which a client says that a notice was read. The secret is in its address; nobody signs in to it."""
+
+from __future__ import annotations
+
+import datetime as dt
+import functools
+import ipaddress
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from django.conf import settings
+from django.core.cache import cache
+from django.http import HttpRequest, HttpResponse
+from django.template.loader import render_to_string
+from django.utils import timezone, translation
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+from django.views.decorators.csrf import csrf_exempt
+
+from incidents import acknowledgement
+from incidents.acknowledgement import LinkStanding
+from incidents.models import Acknowledgement, Notice
+
+logger = logging.getLogger(__name__)
+
+#: On every answer: nobody keeps it, lists it, learns its address from it, frames it, or runs anything in it.
+SEALED = {
+    "Cache-Control": "no-store",
+    "X-Robots-Tag": "noindex, nofollow",
+    "Referrer-Policy": "no-referrer",
+    "Content-Security-Policy": (
+        "default-src 'none'; style-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    ),
+}
+METHODS = ("GET", "HEAD", "POST")
+USER_AGENT_LENGTH = Acknowledgement._meta.get_field("user_agent").max_length
+
+
+# ── how often ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True)
+class Limit:
+    """At most so many in each window of so many seconds.
+
+    Counted in Django's cache, which by default is each process's own: with several web processes each allows as many.
+    """
+
+    name: str
+    most: int
+    window: int
+
+    def wait(self, who: str, now: dt.datetime) -> int:
+        """Count one more by `who`: 0 if it is within the limit, else the seconds until the next window."""
+        number, gone = divmod(int(now.timestamp()), self.window)
+        key = f"acknowledgement:{self.name}:{who}:{number}"
+        cache.add(key, 0, timeout=self.window)
+        try:
+            count = cache.incr(key)
+        except ValueError:  # a full cache has dropped it meanwhile
+            return 0
+        return self.window - gone if count > self.most else 0
+
+
+REQUESTS = Limit("requests", most=60, window=60)  # by one client address
+PRESSES = Limit("presses", most=20, window=3600)  # of one notice's button
+
+
+# ── the page ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _sealed(view: Callable[[HttpRequest, str], HttpResponse]) -> Callable[[HttpRequest, str], HttpResponse]:
+    """Every answer gets the headers, errors too, and none is logged with its address, which is a secret."""
+
+    @functools.wraps(view)
+    def answer(request: HttpRequest, token: str) -> HttpResponse:
+        try:
+            response = view(request, token)
+        except Exception:
+            # Django's own report of it would name the address, in the log and in mails to administrators.
+            logger.exception("The page for the acknowledgement of a notice failed.")
+            response = _refusal(
+                500, _("Something went wrong on our side"), _("Nothing was recorded. Please try again in a minute.")
+            )
+        for name, value in SEALED.items():
+            response.headers[name] = value
+        response._has_been_logged = True  # type: ignore[attr-defined]  # Django logs the address of every refusal
+        return response
+
+    return answer
+
+
+# No form token: that protects people who are signed in from pages that post in their name. Here nobody is; the secret
+# in the address is the whole right to press. (And under no-referrer browsers post without the Origin it asks for.)
+@csrf_exempt
+@_sealed
+def acknowledge(request: HttpRequest, token: str) -> HttpResponse:
+    """GET and HEAD show the notice and change nothing, whoever or whatever opens the link; POST records."""
+    now = timezone.now()
+    address = client_address(request)
+    if seconds := REQUESTS.wait(_neighbourhood(address), now):
+        return _too_often(seconds)
+    if request.method not in METHODS:
+        sentence = _("This page can only be read, and its button pressed.")
+        return _refusal(405, _("That is not possible here"), sentence, Allow=", ".join(METHODS))
+    notice = acknowledgement.find(token.removesuffix("/"))
+    if notice is None or notice.client is None:
+        return _nothing_here()
+    with translation.override(notice.client.language):
+        return _answer(request, notice, address, now)
+
+
+def _answer(request: HttpRequest, notice: Notice, address: str | None, now: dt.datetime) -> HttpResponse:
+    stands = acknowledgement.standing(notice, now)
+    if stands in (LinkStanding.EXPIRED, LinkStanding.REVOKED):
+        return _gone(stands)
+    # In the demo one person plays everybody.
+    is_colleague = request.user.is_authenticated and not settings.DEMO
+    if request.method != "POST":
+        return _notice_page(notice, is_colleague)
+    if seconds := PRESSES.wait(str(notice.pk), now):
+        return _too_often(seconds)
+    if is_colleague:
+        return _refusal(403, _("Only the client can confirm this"), _colleagues_press())
+    user_agent = _printable(request.headers.get("User-Agent", ""))
+    acknowledgement.record(notice, now=now, from_address=address, user_agent=user_agent)
+    return HttpResponse(status=303, headers={"Location": request.path})
+
+
+def _notice_page(notice: Notice, is_colleague: bool) -> HttpResponse:
+    return _page(
+        "acknowledge",
+        200,
+        notice=notice,
+        text=acknowledgement.text_without_link(notice).strip(),
+        acknowledged=getattr(notice, "acknowledgement", None),
+        colleagues_press=_colleagues_press() if is_colleague else "",
+    )
+
+
+def _colleagues_press() -> str:
+    return _("You are signed in as a colleague. Pressing the button would not prove that the client has read this.")
+
+
+def _nothing_here() -> HttpResponse:
+    """The same for what is forged, cut off, not yet sent or not there at all: no hint which notices exist."""
+    sentence = _("The link may have been cut off on its way. Open it again from the message that we sent you.")
+    return _refusal(404, _("There is nothing to read at this address"), sentence)
+
+
+def _gone(stands: LinkStanding) -> HttpResponse:
+    is_revoked = stands == LinkStanding.REVOKED
+    title = _("This link has been withdrawn") if is_revoked else _("This link has expired")
+    return _refusal(410, title, _("If you still need the notice, ask your contact at the provider."))
+
+
+def _too_often(seconds: int) -> HttpResponse:
+    minutes = -(-seconds // 60)
+    sentence = ngettext(
+        "This page was asked for too often. Please try again in a minute.",
+        "This page was asked for too often. Please try again in %(minutes)d minutes.",
+        minutes,
+    ) % {"minutes": minutes}
+    return _refusal(429, _("Too many requests"), sentence, **{"Retry-After": str(seconds)})
+
+
+def _refusal(status: int, title: str, sentence: str, **headers: str) -> HttpResponse:
+    response = _page("acknowledge_refused", status, title=title, sentence=sentence)
+    for name, value in headers.items():
+        response.headers[name] = value
+    return response
+
+
+def _page(name: str, status: int, **context: Any) -> HttpResponse:
+    """Rendered without the request: nothing of a session can get onto the page."""
+    response = HttpResponse(render_to_string(f"incidents/{name}.html", context), status=status)
+    response.headers["Content-Language"] = translation.get_language() or settings.LANGUAGE_CODE
+    return response
+
+
+# ── from where ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def client_address(request: HttpRequest) -> str | None:
+    """The address of whoever asks; None if it cannot be told.
+
+    Behind a proxy it is the last entry of X-Forwarded-For, the one that our proxy wrote; all others anybody can write.
+    """
+    if settings.SECURE_PROXY_SSL_HEADER:
+        given = request.headers.get("X-Forwarded-For", "").rpartition(",")[2]
+    else:
+        given = request.META.get("REMOTE_ADDR", "")
+    try:
+        address = ipaddress.ip_address(given.strip().partition("%")[0])  # a zone is of no use elsewhere
+    except ValueError:
+        return None
+    return str(getattr(address, "ipv4_mapped", None) or address)
+
+
+def _neighbourhood(address: str | None) -> str:
+    """Whom a limit counts together: one IPv4 address, or the /64 that one IPv6 subscriber has."""
+    if address is None:
+        return "unknown"
+    length = 64 if ":" in address else 32
+    return str(ipaddress.ip_network(f"{address}/{length}", strict=False))
+
+
+def _printable(text: str) -> str:
+    return "".join(sign for sign in text if sign.isprintable())[:USER_AGENT_LENGTH]
