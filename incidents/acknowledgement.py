@@ -83,9 +83,10 @@ def standing(notice: Notice, now: dt.datetime) -> LinkStanding:
     return LinkStanding.ACKNOWLEDGED if hasattr(notice, "acknowledgement") else LinkStanding.OPEN
 
 
-def text_without_link(notice: Notice) -> str:
+def paragraphs(notice: Notice) -> list[str]:
     """The text of the mail as its own page shows it: without the paragraph that leads to that page."""
-    return "\n\n".join(part for part in notice.text.split("\n\n") if not _SECRET.search(part))
+    parts = (part.strip("\r\n") for part in notice.text.split("\n\n"))
+    return [part for part in parts if part.strip() and not _SECRET.search(part)]
 
 
 def masked(content: str) -> str:

@@ -8,6 +8,7 @@ import ipaddress
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
+from email.utils import parseaddr
 from typing import Any
 
 from django.conf import settings
@@ -134,7 +135,8 @@ def _notice_page(notice: Notice, is_colleague: bool) -> HttpResponse:
         "acknowledge",
         200,
         notice=notice,
-        text=acknowledgement.text_without_link(notice).strip(),
+        sender=parseaddr(settings.NOTICE_FROM)[0],
+        paragraphs=acknowledgement.paragraphs(notice),
         acknowledged=getattr(notice, "acknowledgement", None),
         colleagues_press=_colleagues_press() if is_colleague else "",
     )
