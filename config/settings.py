@@ -56,6 +56,7 @@ INSTALLED_APPS = [
     "reviews",
 ]
 MIDDLEWARE = [
+    "config.health.HealthMiddleware",  # first: a probe meets no redirect, no check of hosts, no session
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -122,7 +123,13 @@ NOTICE_FROM = env.text("NOTICE_FROM", "Due Notice <notices@due-notice.example>")
 NOTICE_REPLY_TO = env.text("NOTICE_REPLY_TO", NOTICE_FROM)
 # Seconds for which a worker may hold a notice: longer than any one mail can take. The transmission gets it anew.
 NOTICE_LEASE = env.whole_number("NOTICE_LEASE", 90)
+# Connections to the relay that one pass of one process may use at the same time when many mails are due.
+NOTICE_SENDERS = env.whole_number("NOTICE_SENDERS", 4)
 SMTP_TIMEOUT = env.whole_number("SMTP_TIMEOUT", 15)  # seconds, for every phase of the conversation
+
+# ── who notices silence ─────────────────────────────────────────────────────────────────────────────────────────────
+HEARTBEAT_URL = env.web_address("HEARTBEAT_URL")  # a dead man's switch, told each minute in which nothing was wrong
+CANARY_ADDRESS = env.mail_address("CANARY_ADDRESS")  # gets a mail each quarter of an hour, through the whole way
 
 # ── Celery: doorbells only, so nothing is kept, nothing is scheduled ahead, nothing carries data ─────────────────────
 REDIS_URL = env.text("REDIS_URL", "")

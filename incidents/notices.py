@@ -10,7 +10,7 @@ import hashlib
 import logging
 import uuid
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from email.utils import parseaddr
 from typing import Any
@@ -21,21 +21,24 @@ from django.db import models, transaction
 from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils import translation
+from django.utils.html import format_html, linebreaks
+from django.utils.safestring import mark_safe
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from agreements.models import Client, Contact, Obligation
 from agreements.terms import Audience, Moment, MomentKind
-from config import roles
+from config import roles, times
 from config.models import User
-from incidents import acknowledgement
+from incidents import acknowledgement, letter
 from incidents.models import AffectedService, Deadline, Incident, Notice, Responder
 from incidents.models.deadline import read_terms
-from incidents.models.notice import NoticeKind, NoticeState
+from incidents.models.notice import WARNINGS, NoticeKind, NoticeState, Rank
 
 logger = logging.getLogger(__name__)
 
 BATCH = 200  # deadlines raised in one transaction
+FIRST_BATCH = 20  # the first of a burst is small, so that its first mail goes at once
 
 
 @dataclass(frozen=True)
@@ -123,18 +126,28 @@ class Directory:
 # ── the sweep ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def raise_due(now: dt.datetime) -> int:
+def _nothing() -> None:
+    pass
+
+
+def raise_due(now: dt.datetime, *, then: Callable[[], object] = _nothing) -> int:
     """Make the notices of every deadline whose next moment has come; returns how many deadlines were raised.
 
     Safe to run at the same time anywhere: deadlines in other hands are skipped, and a row can only exist once.
+    `then` is called after each batch, once its rows can be sent.
     """
     raised = 0
-    while ids := list(Deadline.objects.due_for_action(now).values_list("pk", flat=True)[:BATCH]):
+    while ids := _due_ids(now, BATCH if raised else FIRST_BATCH):
         count = _raise(ids, now)
         if count == 0:
             break  # all that is due is in other hands
         raised += count
+        then()
     return raised
+
+
+def _due_ids(now: dt.datetime, limit: int) -> list[int]:
+    return list(Deadline.objects.due_for_action(now).values_list("pk", flat=True)[:limit])
 
 
 def _raise(ids: Sequence[int], now: dt.datetime) -> int:
@@ -160,6 +173,7 @@ def _raise_together(ids: Sequence[int], now: dt.datetime) -> int:
         deadline.raised_until = now
         deadline.next_action_at = next((m.at for m in deadline.planned_moments() if m.at > now), None)
     queue(rows)
+    _supersede_overtaken(deadlines)
     Deadline.objects.bulk_update(deadlines, ["raised_until", "next_action_at"])
     return len(deadlines)
 
@@ -171,19 +185,35 @@ def _set_aside(pk: int, now: dt.datetime) -> int:
 
 
 def _rows_due(deadline: Deadline, directory: Directory, now: dt.datetime) -> list[Notice]:
-    """The rows of all moments that have come. Of several warnings only the last is sent, none once overdue."""
+    """The rows of all moments that have come and were not raised yet."""
     passed = [m for m in deadline.planned_moments() if m.at <= now and not deadline.was_raised(m)]
-    is_overdue = any(moment.kind == MomentKind.OVERDUE for moment in passed)
-    warnings = [moment for moment in passed if moment.kind == MomentKind.WARNING]
-    overtaken = warnings if is_overdue else warnings[:-1]
-    rows = []
-    for moment in passed:
-        made = _rows_of(moment, deadline, directory, now)
-        if moment in overtaken:
-            for row in made:
-                row.state, row.state_reason = NoticeState.SUPERSEDED, _("A later moment had come before this was sent.")
-        rows += made
-    return rows
+    return [row for moment in passed for row in _rows_of(moment, deadline, directory, now)]
+
+
+def _supersede_overtaken(deadlines: Sequence[Deadline]) -> None:
+    """Of the warnings that still wait for one recipient only the latest is sent, and none once it is overdue.
+
+    Whether they wait because nobody raised them in time or because the mail server was away makes no difference.
+    """
+    overdue = {deadline.pk for deadline in deadlines if _is_raised_as_overdue(deadline)}
+    latest: dict[tuple[int | None, int, str], Notice] = {}
+    overtaken: list[tuple[Notice, Notice | None]] = []  # the row, and what is sent instead
+    waiting = Notice.objects.waiting().filter(deadline__in=deadlines, kind__in=WARNINGS)
+    for notice in waiting.order_by("made_at", "pk").select_for_update(skip_locked=True, no_key=True):
+        key = (notice.deadline_id, notice.revision, notice.recipient_address)
+        if key in latest:
+            overtaken.append((latest[key], notice))
+        latest[key] = notice
+    overtaken += [(notice, None) for (deadline, *_), notice in latest.items() if deadline in overdue]
+    for notice, later in overtaken:
+        reason = _("A later moment had come before this was sent.")
+        Notice.objects.waiting().filter(pk=notice.pk).update(
+            state=NoticeState.SUPERSEDED, state_reason=reason, superseded_by=later
+        )
+
+
+def _is_raised_as_overdue(deadline: Deadline) -> bool:
+    return any(m.kind == MomentKind.OVERDUE and deadline.was_raised(m) for m in deadline.planned_moments())
 
 
 def _rows_of(moment: Moment, deadline: Deadline, directory: Directory, now: dt.datetime) -> list[Notice]:
@@ -260,7 +290,6 @@ def no_contact_alarm(
     moment: str,
 ) -> list[Notice]:
     """A client that nobody can be mailed at: its obligation still runs, so operators and managers are told."""
-    people = {user.pk: user for user in (*directory.operators, *directory.managers)}
     message = _("%(client)s has no contact that can be mailed. Tell them by other means and record it.") % {
         "client": client
     }
@@ -276,8 +305,36 @@ def no_contact_alarm(
             moment=f"no-contact-{moment}",
             message=message,
         )
-        for user in people.values()
+        for user in _operators_and_managers(directory)
     ]
+
+
+def alarm_about(notice: Notice, answer: str, *, now: dt.datetime) -> list[Notice]:
+    """A client's notice will not arrive by itself: operators and managers are told. Nobody is, about their own mail."""
+    if notice.contact_id is None or notice.incident is None or notice.client is None:
+        return []
+    directory = Directory([notice.incident], [notice.client.pk])
+    told = {"kind": notice.get_kind_display(), "address": notice.recipient_address, "answer": answer[:300]}
+    message = _("“%(kind)s” did not go to %(address)s: %(answer)s. Decide on its page, or tell them by other means.")
+    moment = f"undelivered-{notice.pk}-{notice.attempts.count()}"
+    return [
+        compose(
+            NoticeKind.ALARM,
+            Recipient.colleague(user),
+            notice.incident,
+            directory,
+            now=now,
+            client=notice.client,
+            deadline=notice.deadline,
+            moment=moment,
+            message=message % told,
+        )
+        for user in _operators_and_managers(directory)
+    ]
+
+
+def _operators_and_managers(directory: Directory) -> list[User]:
+    return list({user.pk: user for user in (*directory.operators, *directory.managers)}.values())
 
 
 def queue(rows: Sequence[Notice]) -> None:
@@ -337,7 +394,7 @@ def compose(
         "services": directory.services[incident.pk],
         "message": message,
         "now": now,
-        "is_late": due_at < now,
+        "late_note_place": letter.LATE_NOTE_PLACE,
         "is_this_message": kind in (NoticeKind.CLIENT_NOTICE, NoticeKind.HOLDING_NOTICE, NoticeKind.UPDATE),
         "staff_url": settings.PUBLIC_URL + reverse("admin:incidents_incident_change", args=[incident.pk]),
         "acknowledge_url": acknowledgement.link(key) if recipient.contact_id else "",
@@ -345,7 +402,8 @@ def compose(
     with translation.override(recipient.language):
         context["owed"] = AgreedLine.of(deadline) if deadline else None
         context["agreed"] = _agreed_lines(incident, client, directory)
-        subject, text, html = (_render(kind, part, context) for part in ("subject.txt", "txt", "html"))
+        page = _render(kind, context)
+        late_note = _late_note(deadline, recipient)
     return Notice(
         incident=incident,
         client=client,
@@ -357,19 +415,65 @@ def compose(
         user_id=recipient.user_id,
         recipient_name=recipient.name,
         recipient_address=recipient.address,
-        subject=" ".join(subject.split())[:300],
-        text=text,
-        html=html,
+        subject=" ".join(page.subject.split())[:300],
+        text=page.text,
+        html=page.html,
+        is_fallback=page.is_fallback,
+        late_note=late_note,
+        is_marked_late=bool(late_note) and due_at < now,
         message_id=f"<{key}@{_mail_domain()}>",
         thread_id=_thread_id(incident, recipient),
         made_at=now,
         due_at=due_at,
+        rank=Rank.of(kind),
         next_attempt_at=now,
     )
 
 
-def _render(kind: NoticeKind, part: str, context: dict[str, Any]) -> str:
-    return render_to_string(f"notices/{kind}.{part}", context)
+PARTS = ("subject.txt", "txt", "html")
+
+
+@dataclass(frozen=True)
+class Page:
+    """A rendered notice."""
+
+    subject: str
+    text: str
+    html: str
+    is_fallback: bool = False
+
+
+def _render(kind: NoticeKind, context: dict[str, Any]) -> Page:
+    """From its templates; should one of them be broken, the bare facts, since a plain notice is better than none."""
+    try:
+        subject, text, html = (render_to_string(f"notices/{kind}.{part}", context) for part in PARTS)
+        return Page(subject, text, html)
+    except Exception:  # whatever an edited template runs into
+        logger.exception("The template of %s cannot be rendered; the plain facts are sent.", kind)
+        return _plain_facts(kind, context)
+
+
+def _plain_facts(kind: NoticeKind, context: dict[str, Any]) -> Page:
+    incident, deadline, zone = context["incident"], context["deadline"], context["zone"]
+    lines = [
+        _("%(kind)s about an incident of severity “%(severity)s”: %(title)s.")
+        % {"kind": kind.label, "severity": incident.get_severity_display(), "title": incident.title},
+        _("Detected %(at)s.") % {"at": times.in_zone(incident.detected_at, zone)},
+        _("Affects %(services)s.") % {"services": ", ".join(context["services"])},
+        _("Due by %(due)s.") % {"due": times.in_zone(deadline.due_at, zone)} if deadline and deadline.due_at else "",
+        context["message"],
+    ]
+    text = "\n\n".join(line for line in lines if line) + "\n"
+    html = format_html("<!doctype html><body>{}{}</body>", mark_safe(letter.LATE_NOTE_PLACE), linebreaks(text, True))  # noqa: S308 - a constant
+    return Page(f"[{incident.reference}] {kind.label}: {incident.title}", text, html, is_fallback=True)
+
+
+def _late_note(deadline: Deadline | None, recipient: Recipient) -> str:
+    """What a client is told first if the message goes out after it was due; colleagues are told otherwise."""
+    if deadline is None or deadline.due_at is None or recipient.contact_id is None:
+        return ""
+    due = times.in_zone(deadline.due_at, recipient.time_zone)
+    return _("This message is late: it was due by %(due)s.") % {"due": due}
 
 
 def _agreed_lines(incident: Incident, client: Client | None, directory: Directory) -> list[AgreedLine]:

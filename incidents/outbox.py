@@ -7,7 +7,6 @@ else has the row, and that this worker must leave it alone. No transaction is op
 from __future__ import annotations
 
 import datetime as dt
-import email.policy
 import functools
 import logging
 import os
@@ -17,41 +16,58 @@ import threading
 import time
 import uuid
 from collections import Counter
-from collections.abc import Sequence
-from email.charset import QP, Charset
-from email.header import Header
-from email.mime.multipart import MIMEMultipart
-from email.mime.text import MIMEText
-from email.utils import format_datetime, formataddr, parseaddr
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from email.utils import parseaddr
+from typing import Any
 
 from django.conf import settings
-from django.db import transaction
+from django.db import InterfaceError, OperationalError, connection, transaction
+from django.db.models import Q
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from agreements.models import Obligation
-from config.fields import validate_single_line
 from config.history import acting
+from config.instants import Watch
 from config.models import User
-from incidents import deadlines, smtp
+from incidents import breaker, deadlines, letter, notices, smtp
+from incidents.breaker import Gate
 from incidents.models import DeliveryAttempt, Incident, Notice
 from incidents.models.notice import (
     HELD_STATES,
     PLANNED_KINDS,
     STUCK_STATES,
+    WAITING_STATES,
     DeliveryPhase,
     NoticeKind,
     NoticeState,
     Outcome,
+    Rank,
 )
 
 logger = logging.getLogger(__name__)
 
 BATCH = 20  # notices leased at once
+FEW = 5  # notices that are not worth another sender
 LEASE = dt.timedelta(seconds=settings.NOTICE_LEASE)
 PASS_LIMIT = 60.0  # seconds after which a pass hands over to the next
 BACKOFF = (1, 2, 4, 8, 15)  # minutes before the next try; the last one repeats
 MAX_TRIES = 30  # refusals for now, about seven hours; then a person decides
 PROBLEM_WAIT = dt.timedelta(seconds=15)  # when the server or our configuration is at fault, which uses up no try
+RECORD_WAITS = (0.2, 0.5, 1.0, 2.0, 4.0, 8.0)  # seconds between tries to record an answer when the database is away
+
+WARNING_LIMIT = 60  # warnings for one address …
+WARNING_WINDOW = dt.timedelta(minutes=10)  # … in this time; what is owed is never held up
+WARNING_WAIT = dt.timedelta(minutes=2)  # for one above the limit
+
+FREE = {"lease_token": None, "leased_until": None}
+FAILED_BECAUSE = {
+    Outcome.REFUSED: gettext_lazy("The mail server refused it."),
+    Outcome.REFUSED_FOR_NOW: gettext_lazy("The mail server refused it again and again."),
+    Outcome.TRANSPORT_DOWN: gettext_lazy("The mail server breaks off whenever this recipient is named."),
+    Outcome.POISON: gettext_lazy("It cannot be sent as it is."),
+}
 
 #: The obligation that an accepted notice of this kind meets.
 MEETS = {
@@ -64,68 +80,144 @@ MEETS = {
 MADE_ONCE = (NoticeKind.HOLDING_NOTICE, NoticeKind.OVERDUE)
 
 
-class Watch:
-    """The present instant during a pass: the edge's `now` moved on by a clock that cannot jump."""
-
-    def __init__(self, now: dt.datetime) -> None:
-        self._now = now
-        self._started = time.monotonic()
-
-    @property
-    def elapsed(self) -> float:
-        return time.monotonic() - self._started
-
-    def now(self) -> dt.datetime:
-        return self._now + dt.timedelta(seconds=self.elapsed)
-
-
 # ── one pass ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def deliver(now: dt.datetime) -> Counter[str]:
-    """Send what is due, nearest contractual due time first; returns how many notices had which outcome."""
+def _never() -> bool:
+    return False
+
+
+def deliver(now: dt.datetime, *, should_stop: Callable[[], bool] = _never) -> Counter[str]:
+    """Send what is due, nearest contractual due time first; returns how many notices had which outcome.
+
+    A burst is shared among up to NOTICE_SENDERS threads. `should_stop` is asked between mails: once it says so, the
+    mail in hand is finished, the rest is handed back.
+    """
     watch = Watch(now)
+    ready = Notice.objects.ready(now)[: FEW * settings.NOTICE_SENDERS].count()
+    if not ready:
+        return Counter()  # the usual second, answered by one query
+    senders = -(-ready // FEW)
+    share = min(BATCH, max(FEW, -(-ready // senders)))
+    if senders == 1:
+        return _send(watch, BATCH, should_stop)
+    with ThreadPoolExecutor(senders - 1, thread_name_prefix="sender") as pool:
+        others = [pool.submit(_send_in_own_thread, watch, share, should_stop) for _ in range(senders - 1)]
+        tally = _send(watch, share, should_stop)
+    return sum((other.result() for other in others), tally)
+
+
+def _send_in_own_thread(watch: Watch, share: int, should_stop: Callable[[], bool]) -> Counter[str]:
+    try:
+        return _send(watch, share, should_stop)
+    finally:
+        hang_up()
+        connection.close()
+
+
+def _send(watch: Watch, share: int, should_stop: Callable[[], bool]) -> Counter[str]:
     tally: Counter[str] = Counter()
-    if not Notice.objects.ready(now).exists():
-        return tally  # the usual second, answered without a transaction
-    while watch.elapsed < PASS_LIMIT and (leased := lease(watch.now())):
+    while watch.elapsed < PASS_LIMIT and not should_stop():
+        gate = breaker.gate(watch.now())
+        if gate is Gate.SHUT:
+            break
+        leased = lease(watch.now(), 1 if gate is Gate.PROBE else share)
+        if not leased:
+            break
         for number, notice in enumerate(leased):
-            outcome = _deliver_one(notice, watch)
-            tally[outcome] += 1
-            if outcome in (Outcome.TRANSPORT_DOWN, Outcome.CONFIGURATION):
-                # Not this notice's fault: the others would meet the same, so they wait without being tried.
-                _put_back(leased[number + 1 :], watch)
+            if should_stop():
+                _hand_back(leased[number:])
+                break
+            fault = _deliver_one(notice, watch, tally)
+            if fault is not None and fault.meets_every_mail:
+                breaker.trip(fault, watch.now())
+                _hand_back(leased[number + 1 :])
                 return tally
+            if gate is Gate.PROBE:
+                breaker.close()
     return tally
 
 
-def lease(now: dt.datetime) -> list[Notice]:
-    """Take up to BATCH ready notices for this worker. What is no longer owed is cancelled instead of being sent."""
+# ── leasing ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def lease(now: dt.datetime, limit: int = BATCH) -> list[Notice]:
+    """Take up to `limit` ready notices for this worker. What need not go, or not now, is put aside, saying why."""
+    while taken := _take(now, limit):
+        if owed := [notice for notice in _within_the_limit(taken, now) if _is_still_owed(notice, now)]:
+            return owed
+    return []
+
+
+def _take(now: dt.datetime, limit: int) -> list[Notice]:
     token, until = uuid.uuid4(), now + LEASE
     with transaction.atomic():
-        ready = Notice.objects.ready(now).select_related("deadline", "client")
-        taken = list(ready.select_for_update(skip_locked=True, of=("self",))[:BATCH])
+        ready = Notice.objects.ready(now).select_related("deadline", "client", "contact")
+        taken = list(ready.select_for_update(skip_locked=True, of=("self",))[:limit])
         Notice.objects.filter(pk__in=[notice.pk for notice in taken]).update(
             state=NoticeState.LEASED, lease_token=token, leased_until=until
         )
     for notice in taken:
         notice.state, notice.lease_token, notice.leased_until = NoticeState.LEASED, token, until
-    return [notice for notice in taken if _is_still_owed(notice)]
+    return taken
 
 
-def _is_still_owed(notice: Notice) -> bool:
-    """Truth is checked when the row is leased: a planned notice about what has been done meanwhile is not sent."""
+def _within_the_limit(taken: Sequence[Notice], now: dt.datetime) -> Iterator[Notice]:
+    """All that is owed, and of warnings no more than WARNING_LIMIT for one address; the others wait their turn."""
+    warned = {notice.recipient_address for notice in taken if notice.rank == Rank.WARNING}
+    sent = Notice.objects.warned_since(now - WARNING_WINDOW, warned) if warned else {}
+    for notice in taken:
+        if notice.rank == Rank.WARNING:
+            address = notice.recipient_address
+            if sent.get(address, 0) >= WARNING_LIMIT:
+                _put_off(notice, now)
+                continue
+            sent[address] = sent.get(address, 0) + 1
+        yield notice
+
+
+def _put_off(notice: Notice, now: dt.datetime) -> None:
+    minutes = WARNING_WINDOW // dt.timedelta(minutes=1)
+    reason = _("This address was sent %(limit)d warnings in %(minutes)d minutes; the next ones wait.")
+    _move(
+        notice,
+        NoticeState.LEASED,
+        NoticeState.RETRY_WAIT,
+        state_reason=reason % {"limit": WARNING_LIMIT, "minutes": minutes},
+        next_attempt_at=now + WARNING_WAIT,
+        **FREE,
+    )
+
+
+def _is_still_owed(notice: Notice, now: dt.datetime) -> bool:
+    """Truth is checked when the row is leased: what was done meanwhile, or has nobody to go to, is not sent."""
+    reason = _why_not_owed(notice)
+    if not reason:
+        return True
+    with transaction.atomic():
+        is_cancelled = _move(notice, NoticeState.LEASED, NoticeState.CANCELLED, state_reason=reason, **FREE)
+        if is_cancelled and notice.kind in MEETS and not _is_usable(notice):
+            notices.queue(notices.alarm_about(notice, reason, now=now))
+    return False
+
+
+def _why_not_owed(notice: Notice) -> str:
+    if notice.contact is not None and not _is_usable(notice):
+        return _("%(recipient)s is no longer a contact who can be mailed.") % {"recipient": notice.recipient_name}
     deadline = notice.deadline
     if deadline is None or notice.kind not in PLANNED_KINDS:
-        return True
+        return ""
     is_wanted = deadline.is_open or (notice.kind in MEETS and _was_accepted_for_another(notice))
     # A holding or overdue notice that was in a worker's hands while its deadline moved has not been made anew.
     is_current = notice.revision == deadline.revision or notice.kind in MADE_ONCE
     if is_current and is_wanted:
-        return True
-    reason = _("Done before this was sent.") if deadline.met_at else _("No longer owed.")
-    _move(notice, NoticeState.LEASED, NoticeState.CANCELLED, state_reason=reason)
-    return False
+        return ""
+    return _("Done before this was sent.") if deadline.met_at else _("No longer owed.")
+
+
+def _is_usable(notice: Notice) -> bool:
+    contact, client = notice.contact, notice.client
+    return contact is None or (contact.is_active and client is not None and client.is_active)
 
 
 def _was_accepted_for_another(notice: Notice) -> bool:
@@ -134,35 +226,76 @@ def _was_accepted_for_another(notice: Notice) -> bool:
     return same.filter(deadline=notice.deadline_id, revision=notice.revision, state=NoticeState.SENT).exists()
 
 
-def _deliver_one(notice: Notice, watch: Watch) -> Outcome:
+def _hand_back(leased: Sequence[Notice]) -> None:
+    """Untried, and due as before: for whoever comes next."""
+    ids = [notice.pk for notice in leased]
+    tokens = {notice.lease_token for notice in leased}
+    Notice.objects.filter(pk__in=ids, lease_token__in=tokens, state=NoticeState.LEASED).update(
+        state=NoticeState.PENDING, **FREE
+    )
+
+
+# ── one mail ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _deliver_one(notice: Notice, watch: Watch, tally: Counter[str]) -> smtp.DeliveryError | None:
+    """Try one leased notice and record what became of it; returns the error if it was not accepted."""
     started = watch.elapsed
     try:
-        content = _as_mail(notice, watch.now())
+        notice.is_marked_late = notice.is_marked_late or _goes_out_late(notice, watch.now())
+        content = letter.as_mail(notice, watch.now())
     except Exception as error:  # a row that cannot even be built: it fails alone, the pass goes on
         logger.exception("Notice %s cannot be sent as it is.", notice.pk)
         poison = smtp.DeliveryError(Outcome.POISON, DeliveryPhase.CONNECT, f"{type(error).__name__}: {error}"[:500])
-        _record_failure(notice, poison, watch, started)
-        return Outcome.POISON
+        return _record_failure(notice, poison, watch, started, tally)
     try:
         answer = _transport().send(
             content,
             sender=parseaddr(settings.NOTICE_FROM)[1],
-            recipient=_on_the_wire(notice.recipient_address),
+            recipient=letter.on_the_wire(notice.recipient_address),
             before_data=lambda: _fence(notice, watch.now()),
         )
     except smtp.DeliveryError as error:
-        _record_failure(notice, error, watch, started)
-        return error.outcome
+        return _record_failure(notice, error, watch, started, tally)
     if not answer:
         logger.warning("Notice %s was taken over by another worker before it was transmitted.", notice.pk)
-        return Outcome.REFUSED_FOR_NOW
-    _record_acceptance(notice, answer, watch, started)
-    return Outcome.ACCEPTED
+        tally["taken over"] += 1
+        return None
+    _persistently(lambda: _record_acceptance(notice, answer, watch, started))
+    tally[Outcome.ACCEPTED] += 1
+    return None
+
+
+def _goes_out_late(notice: Notice, now: dt.datetime) -> bool:
+    """After it was due, unless it may have gone out before: a copy has the same body."""
+    if not notice.late_note or now <= notice.due_at:
+        return False
+    return not notice.attempts.filter(phase__in=(DeliveryPhase.BODY, DeliveryPhase.DONE)).exists()
 
 
 def _fence(notice: Notice, now: dt.datetime) -> bool:
     """Just before DATA: from here on a copy may exist. False if the lease was lost meanwhile."""
-    return _move(notice, NoticeState.LEASED, NoticeState.TRANSMITTING, leased_until=now + LEASE)
+    return _move(
+        notice,
+        NoticeState.LEASED,
+        NoticeState.TRANSMITTING,
+        leased_until=now + LEASE,
+        is_marked_late=notice.is_marked_late,
+    )
+
+
+def _persistently(record: Callable[[], None]) -> None:
+    """Do it again while the database is away for a moment: an answer that is not recorded costs a copy."""
+    for wait in RECORD_WAITS:
+        try:
+            return record()
+        except (InterfaceError, OperationalError) as error:
+            if connection.in_atomic_block:
+                raise
+            logger.warning("The answer could not be recorded (%s); once more in %.1f s.", error, wait)
+            connection.close()
+            time.sleep(wait)
+    return record()
 
 
 def _record_acceptance(notice: Notice, answer: str, watch: Watch, started: float) -> None:
@@ -171,27 +304,28 @@ def _record_acceptance(notice: Notice, answer: str, watch: Watch, started: float
     with transaction.atomic(), acting(task="outbox.deliver", reason=_("Accepted by the mail server: %s") % answer):
         incident = _lock_incident_it_meets(notice)  # before the notice, in the order in which verbs lock
         is_first = incident is not None and not _was_accepted_for_another(notice)
-        _move(
-            notice,
-            NoticeState.TRANSMITTING,
-            NoticeState.SENT,
-            accepted_at=now,
-            server_answer=answer,
-            tries=notice.tries + 1,
+        # If it was taken for lost and given back meanwhile, it need not go again: only a copy on its way is too late.
+        still_mine = Q(state=NoticeState.TRANSMITTING, lease_token=notice.lease_token)
+        given_back = Q(state__in=(*WAITING_STATES, NoticeState.LEASED, NoticeState.REVIEW))
+        Notice.objects.filter(still_mine | given_back, pk=notice.pk).update(
+            state=NoticeState.SENT, accepted_at=now, server_answer=answer, tries=notice.tries + 1, state_reason=""
         )
-        # Whoever owns the row by now: the server did accept it, and that is the truth to record.
         _add_attempt(notice, Outcome.ACCEPTED, DeliveryPhase.DONE, watch, started, code=250, answer=answer)
-        if incident is not None and notice.client is not None and is_first:
-            obligation = MEETS[NoticeKind(notice.kind)]
-            deadlines.meet(
-                incident,
-                obligation,
-                at=now,
-                now=now,
-                client=notice.client,
-                asked_by=notice.made_at,
-                by_moment=notice.moment,
-            )
+        if incident is not None and is_first:
+            meet_by(notice, incident, at=now, now=now)
+
+
+def meet_by(notice: Notice, incident: Incident, *, at: dt.datetime, now: dt.datetime) -> None:
+    """Meet what this notice owes, as of `at`; expects the caller's transaction with the incident locked."""
+    deadlines.meet(
+        incident,
+        MEETS[NoticeKind(notice.kind)],
+        at=at,
+        now=now,
+        client=notice.client,
+        asked_by=notice.made_at,
+        by_moment=notice.moment,
+    )
 
 
 def _lock_incident_it_meets(notice: Notice) -> Incident | None:
@@ -200,34 +334,40 @@ def _lock_incident_it_meets(notice: Notice) -> Incident | None:
     return Incident.objects.locked().get(pk=notice.incident_id)
 
 
-def _record_failure(notice: Notice, error: smtp.DeliveryError, watch: Watch, started: float) -> None:
+def _record_failure(
+    notice: Notice, error: smtp.DeliveryError, watch: Watch, started: float, tally: Counter[str]
+) -> smtp.DeliveryError:
     now = watch.now()
-    changes = _after(notice, error.outcome, now)
+    changes = _after(notice, error, now)
+    answer = f"{error.code or ''} {error.answer}".strip()
+    mine = Notice.objects.filter(pk=notice.pk, lease_token=notice.lease_token, state__in=HELD_STATES)
     with transaction.atomic():
-        Notice.objects.filter(pk=notice.pk, lease_token=notice.lease_token, state__in=HELD_STATES).update(
-            **changes, lease_token=None, leased_until=None, server_answer=f"{error.code or ''} {error.answer}".strip()
-        )
+        is_mine = mine.update(**changes, **FREE, server_answer=answer) == 1
         _add_attempt(notice, error.outcome, error.phase, watch, started, code=error.code, answer=error.answer)
+        if is_mine and changes["state"] in STUCK_STATES:
+            notices.queue(notices.alarm_about(notice, answer, now=now))
     logger.warning("Notice %s: %s while %s (%s).", notice.pk, error.outcome.label, error.phase.label, error.code)
+    tally[error.outcome] += 1
+    return error
 
 
-def _after(notice: Notice, outcome: Outcome, now: dt.datetime) -> dict[str, object]:
-    """Where a notice goes after this outcome."""
-    if outcome in (Outcome.TRANSPORT_DOWN, Outcome.CONFIGURATION):
+def _after(notice: Notice, error: smtp.DeliveryError, now: dt.datetime) -> dict[str, Any]:
+    """Where a notice goes after this error."""
+    if error.meets_every_mail:  # not its fault: no try is used up, and another one is the next probe
         return {"state": NoticeState.RETRY_WAIT, "next_attempt_at": now + PROBLEM_WAIT}
     tries = notice.tries + 1
-    if outcome == Outcome.REFUSED_FOR_NOW and tries < MAX_TRIES:
+    if error.outcome in (Outcome.REFUSED_FOR_NOW, Outcome.TRANSPORT_DOWN) and tries < MAX_TRIES:
         return {"state": NoticeState.RETRY_WAIT, "tries": tries, "next_attempt_at": now + _backoff(tries)}
-    if outcome == Outcome.AMBIGUOUS:
+    if error.outcome == Outcome.AMBIGUOUS:
         return _after_ambiguity(notice, now) | {"tries": tries}
-    return {"state": NoticeState.FAILED, "tries": tries, "state_reason": _("The mail server refused it.")}
+    return {"state": NoticeState.FAILED, "tries": tries, "state_reason": FAILED_BECAUSE[error.outcome]}
 
 
-def _after_ambiguity(notice: Notice, now: dt.datetime) -> dict[str, object]:
+def _after_ambiguity(notice: Notice, now: dt.datetime) -> dict[str, Any]:
     """It may have arrived. Sent once more (same Message-ID, same body); after the second time a person decides."""
     ambiguous_tries = notice.ambiguous_tries + 1
     if ambiguous_tries >= 2:
-        reason = _("Twice it is unknown whether it arrived. Ask the recipient, then send again or mark it handled.")
+        reason = _("Twice it is unknown whether it arrived. Ask the recipient, then send again or say that it arrived.")
         return {"state": NoticeState.REVIEW, "ambiguous_tries": ambiguous_tries, "state_reason": reason}
     return {"state": NoticeState.RETRY_WAIT, "ambiguous_tries": ambiguous_tries, "next_attempt_at": now + _backoff(1)}
 
@@ -238,15 +378,7 @@ def _backoff(tries: int) -> dt.timedelta:
     return dt.timedelta(minutes=minutes) * random.uniform(0.8, 1.2)  # noqa: S311 - spread, not secrecy
 
 
-def _put_back(leased: Sequence[Notice], watch: Watch) -> None:
-    ids = [notice.pk for notice in leased]
-    tokens = {notice.lease_token for notice in leased}
-    Notice.objects.filter(pk__in=ids, lease_token__in=tokens, state=NoticeState.LEASED).update(
-        state=NoticeState.RETRY_WAIT, lease_token=None, leased_until=None, next_attempt_at=watch.now() + PROBLEM_WAIT
-    )
-
-
-def _move(notice: Notice, before: NoticeState, after: NoticeState, **changes: object) -> bool:
+def _move(notice: Notice, before: NoticeState, after: NoticeState, **changes: Any) -> bool:
     """Compare-and-set: False when the row is no longer in that state under this lease."""
     mine = Notice.objects.filter(pk=notice.pk, state=before, lease_token=notice.lease_token)
     return mine.update(state=after, **changes) == 1
@@ -262,10 +394,12 @@ def _add_attempt(
     code: int | None = None,
     answer: str = "",
 ) -> None:
+    relay = settings.MAIL_RELAY
     DeliveryAttempt.objects.create(
         notice_id=notice.pk,
         at=watch.now(),
-        worker=_worker_name(),
+        worker=worker_name(),
+        server=f"{relay.host}:{relay.port}",
         outcome=outcome,
         phase=phase,
         code=code if code and code > 0 else None,
@@ -285,16 +419,18 @@ def release_stalled(now: dt.datetime) -> int:
     released = 0
     for notice in Notice.objects.stalled(now).order_by("pk")[:1000]:
         if notice.state == NoticeState.LEASED:
-            changes: dict[str, object] = {"state": NoticeState.PENDING, "next_attempt_at": now}
+            changes: dict[str, Any] = {"state": NoticeState.PENDING, "next_attempt_at": now}
         else:
             # Its lease was wait enough. Sent again, or shown to a person if that happened before.
             changes = _after_ambiguity(notice, now) | {"next_attempt_at": now}
         mine = Notice.objects.stalled(now).filter(pk=notice.pk, state=notice.state, lease_token=notice.lease_token)
         with transaction.atomic():
-            is_released = mine.update(**changes, lease_token=None, leased_until=None) == 1
+            is_released = mine.update(**changes, **FREE) == 1
             if is_released and notice.state == NoticeState.TRANSMITTING:
                 answer = _("The worker was gone before it recorded the answer.")
-                _add_attempt(notice, Outcome.AMBIGUOUS, DeliveryPhase.DATA, Watch(now), 0.0, answer=answer)
+                _add_attempt(notice, Outcome.AMBIGUOUS, DeliveryPhase.BODY, Watch(now), 0.0, answer=answer)
+                if changes["state"] in STUCK_STATES:
+                    notices.queue(notices.alarm_about(notice, answer, now=now))
         released += is_released
     return released
 
@@ -316,46 +452,7 @@ def send_again(notice: Notice, *, by: User, now: dt.datetime, reason: str = "") 
         return True
 
 
-# ── the message ─────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-#: Lines as long as RFC 5322 allows instead of folded at 78: some filters dislike a subject that is folded at once.
-_WIRE = email.policy.compat32.clone(linesep="\r\n", max_line_length=900)
-_QUOTED = Charset("utf-8")
-_QUOTED.body_encoding = QP  # readable in a log, unlike base64
-
-
-def _as_mail(notice: Notice, now: dt.datetime) -> bytes:
-    """The frozen notice as a mail to one recipient, in the thread of its incident (RFC 5322, RFC 3834).
-
-    Built from the standard library's MIME parts, which take a third of the time of its EmailMessage.
-    """
-    headers = {
-        "From": formataddr(parseaddr(settings.NOTICE_FROM)),
-        "To": formataddr((notice.recipient_name, _on_the_wire(notice.recipient_address))),
-        "Reply-To": formataddr(parseaddr(settings.NOTICE_REPLY_TO)),
-        "Subject": notice.subject,
-        "Date": format_datetime(now),
-        "Message-ID": notice.message_id,
-        "In-Reply-To": notice.thread_id,
-        "References": notice.thread_id,
-        "Auto-Submitted": "auto-generated",
-        "X-Auto-Response-Suppress": "All",
-    }
-    mail = MIMEMultipart("alternative")
-    for name, value in headers.items():
-        validate_single_line(value)  # nothing lets a line break in; if something does, it does not get out
-        mail[name] = Header(value, None if value.isascii() else "utf-8", maxlinelen=900)  # type: ignore[assignment]
-    for body, kind in ((notice.text, "plain"), (notice.html, "html")):
-        mail.attach(MIMEText(body, kind, _QUOTED))  # type: ignore[arg-type]  # the stubs know names of charsets only
-    return mail.as_bytes(policy=_WIRE)
-
-
-def _on_the_wire(address: str) -> str:
-    """The address with its domain in ASCII (RFC 5891), which every server understands."""
-    local, _at, domain = address.rpartition("@")
-    return f"{local}@{domain.encode('idna').decode()}"
-
+# ── the connection ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 _kept = threading.local()
 
@@ -380,5 +477,5 @@ def _host() -> str:
     return socket.gethostname()
 
 
-def _worker_name() -> str:
+def worker_name() -> str:
     return f"{_host()}:{os.getpid()}"

@@ -1,11 +1,13 @@
 """The transport: the only module that speaks SMTP (RFC 5321), one recipient per message.
 
-What matters is when the conversation broke: before DATA no copy can exist, after DATA began nobody can know.
+What matters is when the conversation broke: until the server has said "go ahead" to DATA no copy can exist, from then
+on nobody can know. And whose fault it is: what breaks before a recipient is named would meet every other mail too.
 """
 
 from __future__ import annotations
 
 import contextlib
+import re
 import smtplib
 import ssl
 import time
@@ -15,6 +17,14 @@ from typing import NoReturn
 from config.env import MailRelay
 from incidents.models.notice import DeliveryPhase, Outcome
 
+CLOSING = 421  # the server's code for "I am closing this conversation", whatever was asked
+BEFORE_A_RECIPIENT = (
+    DeliveryPhase.CONNECT,
+    DeliveryPhase.GREETING,
+    DeliveryPhase.STARTTLS,
+    DeliveryPhase.AUTH,
+    DeliveryPhase.SENDER,
+)
 IDLE_LIMIT = 20.0  # seconds; servers drop idle clients, so an older connection is asked before it is trusted
 
 
@@ -27,6 +37,13 @@ class DeliveryError(Exception):
         self.phase = phase
         self.answer = answer
         self.code = code
+
+    @property
+    def meets_every_mail(self) -> bool:
+        """Whether the server or our configuration is at fault, so that no other mail would fare better."""
+        if self.outcome == Outcome.TRANSPORT_DOWN:
+            return self.phase in BEFORE_A_RECIPIENT or self.code == CLOSING
+        return self.outcome == Outcome.CONFIGURATION
 
 
 class Transport:
@@ -86,11 +103,16 @@ class Transport:
     def _transmit(self, content: bytes) -> str:
         connection = self._connection
         assert connection is not None  # noqa: S101 - the envelope was offered on it
-        with self._phase(DeliveryPhase.DATA, ambiguous=True):
-            code, answer = connection.data(content)
+        with self._phase(DeliveryPhase.DATA):
+            code, answer = connection.docmd("DATA")
+        if code != 354:
+            self._refuse(DeliveryPhase.DATA, code, answer)
+        with self._phase(DeliveryPhase.BODY, ambiguous=True):
+            connection.send(_stuffed(content))
+            code, answer = connection.getreply()
         self._used_at = time.monotonic()
         if code != 250:
-            self._refuse(DeliveryPhase.DATA, code, answer)
+            self._refuse(DeliveryPhase.BODY, code, answer)
         return f"{code} {_as_text(answer)}"
 
     def _ready_connection(self) -> smtplib.SMTP:
@@ -153,16 +175,12 @@ class Transport:
             raise DeliveryError(Outcome.POISON, phase, _describe(error)) from error
 
     def _refuse(self, phase: DeliveryPhase, code: int, answer: bytes | str) -> NoReturn:
-        """A plain answer: 421 closes the conversation, 530–538 is about us, else 4xx is for now, 5xx for good."""
-        if code == 421 or code < 0:
+        """A plain answer: it is certain that nothing was accepted."""
+        outcome = _meaning(phase, code)
+        if outcome in (Outcome.TRANSPORT_DOWN, Outcome.CONFIGURATION):
             self._drop()
-            outcome = Outcome.TRANSPORT_DOWN
-        elif 530 <= code <= 538:
-            self._drop()
-            outcome = Outcome.CONFIGURATION
         else:
             self._reset()
-            outcome = Outcome.REFUSED_FOR_NOW if 400 <= code < 500 else Outcome.REFUSED
         raise DeliveryError(outcome, phase, _as_text(answer), code)
 
     def _reset(self) -> None:
@@ -180,6 +198,24 @@ class Transport:
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.close()
+
+
+def _meaning(phase: DeliveryPhase, code: int) -> Outcome:
+    """421 closes the conversation, 530–538 is about us, and so is whatever is said to our sender; 4xx is for now."""
+    if code == CLOSING or code < 0:
+        return Outcome.TRANSPORT_DOWN
+    is_for_now = 400 <= code < 500
+    if phase == DeliveryPhase.SENDER:
+        return Outcome.TRANSPORT_DOWN if is_for_now else Outcome.CONFIGURATION
+    if 530 <= code <= 538:
+        return Outcome.CONFIGURATION
+    return Outcome.REFUSED_FOR_NOW if is_for_now else Outcome.REFUSED
+
+
+def _stuffed(content: bytes) -> bytes:
+    """The message as it goes over the wire: lines that begin with a dot get another, and a dot ends it (RFC 5321)."""
+    end = b".\r\n" if content.endswith(b"\r\n") else b"\r\n.\r\n"
+    return re.sub(rb"(?m)^\.", b"..", content) + end
 
 
 def _as_text(answer: bytes | str) -> str:

@@ -12,4 +12,5 @@ os.environ.setdefault("PUBLIC_URL", "http://127.0.0.1:8000")
 
 from config.settings import *  # noqa: F403
 
+NOTICE_SENDERS = 1  # other threads would not see what a test has not committed
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # signing in is not what is tested

@@ -58,7 +58,8 @@ def test_only_the_transport_speaks_smtp() -> None:
 
 
 #: Where the present instant enters; everywhere else it is an argument.
-EDGES = ("/admin/", "/admin.py", "/management/", "/tasks.py", "/demo/", "/views.py", "/templatetags/")
+#: config/instants.py is the clock that the edges ask.
+EDGES = ("config/instants.py", "/admin/", "/admin.py", "/management/", "/tasks.py", "/demo/", "/views.py", "/templatetags/")
 
 
 def test_only_edges_ask_what_time_it_is() -> None:
@@ -129,6 +130,8 @@ BULK_WRITES = {
         "Deadline.objects.open().filter(pk=pk).update",
     ): "the queue's cursor, which is no act of anybody",
     ("incidents/deadlines.py", "unsent.update"): "queue states say why in state_reason",
+    ("incidents/watchdog.py", "older.update"): "a heartbeat, which has no trail",
+    ("incidents/watchdog.py", "Heartbeat.objects.bulk_create"): "a heartbeat, which has no trail",
     (
         "incidents/outbox.py",
         "Notice.objects.filter(pk__in=[notice.pk for notice in taken]).update",
@@ -136,8 +139,15 @@ BULK_WRITES = {
     ("incidents/outbox.py", "mine.update"): "compare-and-set; told by DeliveryAttempt",
     (
         "incidents/outbox.py",
-        "Notice.objects.filter(pk=notice.pk, lease_token=notice.lease_token, state__in=HELD_STATES).update",
+        "Notice.objects.filter(still_mine | given_back, pk=notice.pk).update",
     ): "compare-and-set; told by DeliveryAttempt",
+    ("incidents/notices.py", "Notice.objects.waiting().filter(pk=notice.pk).update"): "says why in state_reason",
+    (
+        "incidents/breaker.py",
+        "Sending.objects.filter(pk=row.pk, retry_at=row.retry_at).update",
+    ): "the breaker, which is no act of anybody",
+    ("incidents/breaker.py", "seen.update"): "the breaker, which is no act of anybody",
+    ("incidents/breaker.py", "at_fault.update"): "the breaker, which is no act of anybody",
     (
         "incidents/outbox.py",
         "Notice.objects.filter(pk__in=ids, lease_token__in=tokens, state=NoticeState.LEASED).update",

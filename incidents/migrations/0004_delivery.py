@@ -364,4 +364,23 @@ class Migration(migrations.Migration):
                 name="sending_fault_has_a_next_probe",
             ),
         ),
+        migrations.AlterField(
+            model_name="deliveryattempt",
+            name="phase",
+            field=models.CharField(
+                choices=[
+                    ("connect", "connecting"),
+                    ("greeting", "greeting"),
+                    ("starttls", "starting encryption"),
+                    ("auth", "signing in"),
+                    ("sender", "naming the sender"),
+                    ("recipient", "naming the recipient"),
+                    ("data", "asking to transmit"),
+                    ("body", "transmitting"),
+                    ("done", "accepted"),
+                ],
+                max_length=12,
+                verbose_name="phase",
+            ),
+        ),
     ]

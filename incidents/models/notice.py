@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Collection
 
 from django.conf import settings
 from django.db import models
@@ -83,6 +84,12 @@ class NoticeQuerySet(models.QuerySet["Notice"]):
     def stalled(self, now: dt.datetime) -> NoticeQuerySet:
         """Those whose worker has not been heard of within its lease."""
         return self.filter(state__in=HELD_STATES, leased_until__lt=now)
+
+    def warned_since(self, instant: dt.datetime, addresses: Collection[str]) -> dict[str, int]:
+        """How many warnings each of these addresses was sent since then."""
+        sent = self.filter(kind__in=WARNINGS, recipient_address__in=addresses, accepted_at__gte=instant)
+        counts = sent.order_by().values_list("recipient_address").annotate(count=models.Count("pk"))
+        return dict(counts)
 
     def needing_a_person(self) -> NoticeQuerySet:
         return self.filter(state__in=STUCK_STATES)
@@ -212,7 +219,8 @@ class DeliveryPhase(models.TextChoices):
     AUTH = "auth", _("signing in")
     SENDER = "sender", _("naming the sender")
     RECIPIENT = "recipient", _("naming the recipient")
-    DATA = "data", _("transmitting")
+    DATA = "data", _("asking to transmit")
+    BODY = "body", _("transmitting")
     DONE = "done", _("accepted")
 
 

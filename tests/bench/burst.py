@@ -206,7 +206,6 @@ def _context(notice: Notice, now: dt.datetime) -> dict[str, Any]:
         "agreed": agreed,
         "message": "",
         "now": now,
-        "is_late": False,
         "is_this_message": notice.kind == NoticeKind.HOLDING_NOTICE,
         "staff_url": settings.PUBLIC_URL,
     }

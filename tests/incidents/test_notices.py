@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import logging
+from pathlib import Path
+from typing import Any
 
 import pytest
 from django.db import connection
@@ -11,7 +14,7 @@ from django.test.utils import CaptureQueriesContext
 
 from agreements.models import Contact, Obligation, ServiceAgreement, Severity
 from config.models import User
-from incidents import deadlines, lifecycle, notices
+from incidents import deadlines, letter, lifecycle, notices
 from incidents.models import Deadline, Incident, Notice
 from incidents.models.notice import NoticeKind, NoticeState
 from tests import cast
@@ -114,7 +117,8 @@ class TestHoldingNotice:
         notices.raise_due(at("17:00"))
         holding = Notice.objects.get(moment="holding")
         assert holding.state == NoticeState.PENDING
-        assert "This message is late: it was due by 24 Nov 2026, 09:00 EST." in holding.text
+        assert "This message is late: it was due by 24 Nov 2026, 09:00 EST." in letter.text_of(holding)
+        assert "This message is late: it was due by 24 Nov 2026, 09:00 EST." in letter.html_of(holding)
 
 
 class TestCatchingUp:
@@ -134,6 +138,52 @@ class TestCatchingUp:
         assert sent_to("warning-80%")
         assert sent_to("warning-50%") == set()
         assert sent_to("warning-50%", NoticeState.SUPERSEDED)
+        for overtaken in Notice.objects.filter(state=NoticeState.SUPERSEDED):
+            assert overtaken.superseded_by is not None
+            assert overtaken.superseded_by.recipient_address == overtaken.recipient_address
+            assert overtaken.superseded_by.moment == "warning-80%"
+
+    def test_a_warning_that_still_waits_when_the_next_one_comes_is_superseded_with_a_link(
+        self, olga: User, northwind: ServiceAgreement
+    ) -> None:
+        declare(olga)
+        notices.raise_due(at("12:00"))  # the mail server is away, so it stays in the queue
+        notices.raise_due(at("13:20"))
+        assert {(n.moment, n.state, n.superseded_by and n.superseded_by.moment) for n in Notice.objects.all()} == {
+            ("warning-50%", NoticeState.SUPERSEDED, "warning-80%"),
+            ("warning-80%", NoticeState.PENDING, None),
+        }
+        notices.raise_due(at("14:01"))
+        assert set(Notice.objects.waiting().values_list("moment", flat=True)) == {"overdue", "holding"}
+
+    def test_each_batch_of_a_burst_can_be_sent_before_the_next_is_made(
+        self, olga: User, northwind: ServiceAgreement, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(notices, "FIRST_BATCH", 1)
+        monkeypatch.setattr(notices, "BATCH", 2)
+        for _number in range(4):
+            declare(olga)
+        made: list[int] = []
+        notices.raise_due(at("12:00"), then=lambda: made.append(Notice.objects.values("incident").distinct().count()))
+        assert made == [1, 3, 4]
+
+    def test_a_broken_template_gives_the_plain_facts_instead_of_nothing(
+        self, olga: User, northwind: ServiceAgreement, settings: Any, tmp_path: Path
+    ) -> None:
+        (tmp_path / "notices").mkdir()
+        (tmp_path / "notices" / "holding_notice.txt").write_text("{% load no_such_library %}")
+        templates = copy.deepcopy(settings.TEMPLATES)
+        templates[0]["DIRS"].insert(0, tmp_path)
+        settings.TEMPLATES = templates
+        incident = declare(olga)
+        notices.raise_due(at("17:00"))
+        holding = Notice.objects.get(moment="holding")
+        assert holding.is_fallback
+        assert not Notice.objects.filter(is_fallback=True).exclude(pk=holding.pk).exists()
+        assert holding.subject == f"[{incident.reference}] Holding notice: {incident.title}"
+        for fact in ("severity “Critical”", "Detected 24 Nov 2026, 05:00 EST", "Due by 24 Nov 2026, 09:00 EST"):
+            assert fact in holding.text
+        assert "This message is late" in letter.html_of(holding)
 
     def test_after_an_outage_past_the_deadline_only_overdue_and_holding_are_sent(
         self, olga: User, northwind: ServiceAgreement

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import datetime as dt
 import uuid
+from collections import Counter
 
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from agreements.models import Contact, Obligation, ServiceAgreement, Severity
+from config.instants import Watch
 from config.models import User
-from incidents import lifecycle, notices, outbox
-from incidents.models import DeliveryAttempt, Incident, Notice, Standing
-from incidents.models.notice import NoticeState, Outcome
+from incidents import breaker, lifecycle, notices, outbox
+from incidents.models import DeliveryAttempt, Incident, Notice, Sending, Standing
+from incidents.models.notice import NoticeKind, NoticeState, Outcome, Rank
 from tests import cast
 from tests.cast import at
-from tests.services.smtp import Phase, SmtpSink
+from tests.services.smtp import Phase, ReceivedMail, SmtpSink
 
 pytestmark = pytest.mark.django_db
 
@@ -43,6 +45,15 @@ def notice(incident: Incident, olga: User) -> Notice:
 @pytest.fixture(autouse=True)
 def _steady_backoff(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("random.uniform", lambda low, high: 1.0)
+
+
+def to_clients(relay: SmtpSink) -> list[ReceivedMail]:
+    """What the server kept for clients; colleagues may have been alarmed in the same pass."""
+    return [mail for mail in relay.messages if not mail.recipients[0].endswith("@due-notice.example")]
+
+
+def alarms() -> set[tuple[str, str]]:
+    return set(Notice.objects.filter(kind=NoticeKind.ALARM).values_list("recipient_address", "moment"))
 
 
 def reread(notice: Notice) -> Notice:
@@ -160,7 +171,7 @@ class TestAccepted:
         relay.answer(451, "greylisted", times=2)  # the holding notice and the overlooked warning to staff
         (held,) = [notice for notice in outbox.lease(at("13:37")) if notice.moment == "holding"]
         lifecycle.correct_times(incident, by=olga, now=at("13:37"), detected_at=at("9:50"), reason="Seen in the logs.")
-        outbox._deliver_one(held, outbox.Watch(at("13:37")))
+        outbox._deliver_one(held, Watch(at("13:37")), Counter())
         notices.raise_due(at("13:50"))
         relay.behave()
         outbox.deliver(at("13:50"))
@@ -233,9 +244,11 @@ class TestRefused:
         outbox.deliver(at("10:11"))
         notice = reread(notice)
         assert (notice.state, notice.server_answer) == (NoticeState.FAILED, "550 no such user here")
-        attempt = DeliveryAttempt.objects.get()
+        attempt = DeliveryAttempt.objects.get(notice=notice)
         assert (attempt.outcome, attempt.phase, attempt.code) == (Outcome.REFUSED, "recipient", 550)
         assert incident.deadlines.get(obligation=Obligation.NOTIFY).is_open
+        assert [mail.recipients for mail in relay.messages] == [("olga@due-notice.example",)], "operators are told"
+        assert "550 no such user here" in relay.messages[0].text
 
     def test_one_refused_contact_does_not_hold_up_the_other(
         self, relay: SmtpSink, olga: User, contoso: ServiceAgreement
@@ -251,7 +264,7 @@ class TestRefused:
         relay.refuse("it@contoso.example")
         lifecycle.notify_client(incident, by=olga, now=at("10:10"))
         outbox.deliver(at("10:11"))
-        assert [mail.recipients for mail in relay.messages] == [("duty@contoso.example",)]
+        assert [mail.recipients for mail in to_clients(relay)] == [("duty@contoso.example",)]
         assert incident.deadlines.get(obligation=Obligation.NOTIFY).met_at
 
     def test_send_again_puts_a_failed_notice_back_and_is_in_the_trail(
@@ -273,9 +286,31 @@ class TestRefused:
         for _pass in range(3):
             outbox.deliver(now)
             assert (reread(notice).state, reread(notice).tries) == (NoticeState.RETRY_WAIT, 0)
-            now = reread(notice).next_attempt_at
+            now = max(reread(notice).next_attempt_at, Sending.row().retry_at or now)
         outbox.deliver(now)
         assert reread(notice).state == NoticeState.SENT
+
+    def test_a_refused_sender_is_our_fault_and_fails_nothing(self, relay: SmtpSink, notice: Notice) -> None:
+        relay.answer(550, "sender address rejected", phase=Phase.MAIL)
+        assert outbox.deliver(at("10:11")) == {Outcome.CONFIGURATION: 1}
+        assert (reread(notice).state, reread(notice).tries) == (NoticeState.RETRY_WAIT, 0)
+        assert Sending.row().fault_answer == "550 sender address rejected"
+
+    def test_an_alarm_that_is_refused_raises_no_alarm(self, relay: SmtpSink, notice: Notice) -> None:
+        relay.refuse("ops@northwind.example")
+        relay.refuse("olga@due-notice.example")
+        outbox.deliver(at("10:11"))
+        assert alarms() == {("olga@due-notice.example", f"undelivered-{notice.pk}-1")}
+        assert set(Notice.objects.values_list("state", flat=True)) == {NoticeState.FAILED}
+
+    def test_refused_again_after_being_sent_again_alarms_again(
+        self, relay: SmtpSink, notice: Notice, olga: User
+    ) -> None:
+        relay.refuse("ops@northwind.example")
+        outbox.deliver(at("10:11"))
+        outbox.send_again(notice, by=olga, now=at("10:20"), reason="They say it works now.")
+        outbox.deliver(at("10:21"))
+        assert len(alarms()) == 2
 
 
 class TestServerAway:
@@ -308,7 +343,10 @@ class TestServerAway:
         outbox.deliver(first.next_attempt_at)
         assert reread(notice).state == NoticeState.REVIEW
         assert outbox.deliver(at("23:00")) == {}, "no third copy without a person"
-        assert len({(mail.message_id, mail.text) for mail in relay.messages}) <= 1
+        assert len({(mail.message_id, mail.text) for mail in to_clients(relay)}) <= 1
+        assert [mail.recipients for mail in relay.messages if mail not in to_clients(relay)] == [
+            ("olga@due-notice.example",)
+        ], "operators are asked"
 
     def test_the_rest_of_the_batch_goes_back_untried_when_the_server_is_away(
         self, incident: Incident, olga: User
@@ -316,8 +354,140 @@ class TestServerAway:
         for minute in range(10, 15):
             lifecycle.notify_client(incident, by=olga, now=at(f"10:{minute}"))
         assert outbox.deliver(at("10:20")) == {Outcome.TRANSPORT_DOWN: 1}
-        assert set(Notice.objects.values_list("state", flat=True)) == {NoticeState.RETRY_WAIT}
+        assert sorted(Notice.objects.values_list("state", flat=True)) == [NoticeState.PENDING] * 4 + ["retry_wait"]
         assert DeliveryAttempt.objects.count() == 1
+
+    def test_nothing_else_is_tried_until_a_probe_has_gone_through(
+        self, relay: SmtpSink, incident: Incident, olga: User
+    ) -> None:
+        for minute in range(10, 15):
+            lifecycle.notify_client(incident, by=olga, now=at(f"10:{minute}"))
+        relay.answer(421, "too busy", phase=Phase.CONNECT, times=2)
+        now = at("10:20")
+        assert outbox.deliver(now) == {Outcome.TRANSPORT_DOWN: 1}
+        assert outbox.deliver(now + dt.timedelta(seconds=4)) == {}, "the breaker is open"
+        assert relay.connections == 1
+        assert outbox.deliver(now + dt.timedelta(seconds=6)) == {Outcome.TRANSPORT_DOWN: 1}, "one probe"
+        assert Sending.row().fault_since == pytest.approx(now, abs=dt.timedelta(seconds=1))
+        assert outbox.deliver(now + dt.timedelta(seconds=30)) == {Outcome.ACCEPTED: 5}
+        assert Sending.row().fault == ""
+
+    def test_two_senders_that_meet_a_fault_send_one_probe(self, notice: Notice) -> None:
+        outbox.deliver(at("10:11"))
+        gates = [breaker.gate(at("10:12")) for _sender in range(2)]
+        assert gates == [breaker.Gate.PROBE, breaker.Gate.SHUT]
+        assert breaker.gate(at("10:15")) is breaker.Gate.PROBE, "a probe whose worker was lost is made anew"
+
+    @pytest.mark.parametrize("phase", [Phase.RCPT, Phase.DATA])
+    def test_a_recipient_at_whom_the_server_breaks_off_does_not_hold_up_the_others(
+        self, relay: SmtpSink, incident: Incident, notice: Notice, olga: User, phase: Phase
+    ) -> None:
+        relay.drop(phase)
+        lifecycle.notify_client(incident, by=olga, now=at("10:12"))
+        assert outbox.deliver(at("10:13")) == {Outcome.TRANSPORT_DOWN: 1, Outcome.ACCEPTED: 1}
+        assert (reread(notice).state, reread(notice).tries) == (NoticeState.RETRY_WAIT, 1)
+
+
+class TestHeld:
+    def test_nothing_goes_out_while_sending_is_held(self, relay: SmtpSink, notice: Notice) -> None:
+        row = Sending.row()
+        row.is_held, row.held_at, row.hold_reason = True, at("10:00"), "A backup was restored."
+        row.save()
+        assert outbox.deliver(at("10:11")) == {}
+        assert reread(notice).state == NoticeState.PENDING
+        row.is_held = False
+        row.save()
+        assert outbox.deliver(at("10:12")) == {Outcome.ACCEPTED: 1}
+
+
+class TestStopped:
+    def test_the_mail_in_hand_is_finished_and_the_rest_is_handed_back_untried(
+        self, relay: SmtpSink, incident: Incident, olga: User
+    ) -> None:
+        for minute in range(10, 15):
+            lifecycle.notify_client(incident, by=olga, now=at(f"10:{minute}"))
+        assert outbox.deliver(at("10:20"), should_stop=lambda: len(relay.messages) == 2) == {Outcome.ACCEPTED: 2}
+        assert sorted(Notice.objects.values_list("state", flat=True)) == ["pending"] * 3 + ["sent"] * 2
+        assert outbox.deliver(at("10:20")) == {Outcome.ACCEPTED: 3}, "whoever comes next sends them at once"
+
+
+class TestOrder:
+    def test_what_is_owed_goes_before_what_warns_however_near_the_warned_deadline_is(
+        self, relay: SmtpSink, notice: Notice, incident: Incident
+    ) -> None:
+        notices.raise_due(at("12:00"))  # the half-way warnings of the deadline at 14:00
+        Notice.objects.filter(rank=Rank.OBLIGATION).update(due_at=at("23:00"))
+        Notice.objects.filter(rank=Rank.WARNING).update(due_at=at("12:30"))
+        outbox.deliver(at("12:01"))
+        kinds = dict(Notice.objects.values_list("message_id", "kind"))
+        assert kinds[relay.messages[0].message_id] == NoticeKind.CLIENT_NOTICE
+
+    def test_warnings_for_one_address_are_limited_and_what_is_owed_never_is(
+        self, relay: SmtpSink, notice: Notice, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(outbox, "WARNING_LIMIT", 2)
+        copies = [_copy(notice, f"warning-{number}", NoticeKind.WARNING) for number in range(3)]
+        copies += [_copy(notice, f"client_notice-{number}", NoticeKind.CLIENT_NOTICE) for number in range(2, 4)]
+        Notice.objects.bulk_create(copies)
+        assert outbox.deliver(at("10:11")) == {Outcome.ACCEPTED: 5}
+        assert outbox.deliver(at("10:14")) == {}, "the third is asked about again, and still waits"
+        (waiting,) = Notice.objects.waiting()
+        assert (waiting.kind, waiting.tries) == (NoticeKind.WARNING, 0)
+        assert waiting.state_reason == "This address was sent 2 warnings in 10 minutes; the next ones wait."
+        assert outbox.deliver(at("10:22")) == {Outcome.ACCEPTED: 1}
+
+
+def _copy(notice: Notice, moment: str, kind: NoticeKind) -> Notice:
+    """Another row like this one, that no deadline asks for."""
+    copy = Notice.objects.get(pk=notice.pk)
+    copy.pk, copy.deadline, copy.moment, copy.kind, copy.rank = None, None, moment, kind, Rank.of(kind)
+    copy.state, copy.accepted_at = NoticeState.PENDING, None
+    copy.message_id = f"<{moment}@due-notice.example>"
+    return copy
+
+
+class TestLate:
+    def test_a_notice_that_waited_for_the_mail_server_past_its_deadline_says_so(
+        self, relay: SmtpSink, notice: Notice
+    ) -> None:
+        outbox.deliver(at("13:59"))
+        assert "This message is late" not in relay.messages[0].text
+        copy = _copy(notice, "late", NoticeKind.CLIENT_NOTICE)
+        copy.save(force_insert=True)
+        outbox.deliver(at("14:01"))
+        late = "This message is late: it was due by 24 Nov 2026, 09:00 EST."
+        assert relay.messages[1].text.startswith(late)
+        assert late in relay.messages[1].html
+        assert reread(copy).is_marked_late
+
+    def test_a_copy_of_what_may_have_arrived_in_time_has_the_same_body(self, relay: SmtpSink, notice: Notice) -> None:
+        relay.accept_then_drop()
+        outbox.deliver(at("13:59"))
+        outbox.deliver(at("14:05"))
+        first, second = relay.messages
+        assert (first.text, first.html, first.message_id) == (second.text, second.html, second.message_id)
+
+    def test_a_late_copy_of_a_late_notice_has_the_same_body(self, relay: SmtpSink, notice: Notice) -> None:
+        relay.accept_then_drop()
+        outbox.deliver(at("14:05"))
+        outbox.deliver(at("14:10"))
+        first, second = relay.messages
+        assert first.text == second.text
+        assert first.text.startswith("This message is late")
+
+
+class TestContactRemoved:
+    def test_a_contact_who_left_is_not_written_to_and_operators_hear_that_nobody_was(
+        self, relay: SmtpSink, notice: Notice, incident: Incident
+    ) -> None:
+        Contact.objects.update(is_active=False)
+        outbox.deliver(at("10:11"))
+        assert reread(notice).state == NoticeState.CANCELLED
+        assert "no longer a contact" in reread(notice).state_reason
+        assert to_clients(relay) == []
+        assert incident.deadlines.get(obligation=Obligation.NOTIFY).is_open
+        outbox.deliver(at("10:12"))
+        assert [mail.recipients for mail in relay.messages] == [("olga@due-notice.example",)]
 
 
 class TestLease:
@@ -328,7 +498,7 @@ class TestLease:
     def test_a_worker_whose_lease_was_taken_over_does_not_transmit(self, relay: SmtpSink, notice: Notice) -> None:
         (mine,) = outbox.lease(at("10:11"))
         Notice.objects.update(lease_token=uuid.uuid4())  # another worker has it by now
-        outbox._deliver_one(mine, outbox.Watch(at("10:11")))
+        outbox._deliver_one(mine, Watch(at("10:11")), Counter())
         assert relay.messages == []
         assert reread(notice).state == NoticeState.LEASED
 
@@ -351,6 +521,18 @@ class TestLease:
             now = reread(notice).next_attempt_at
         assert DeliveryAttempt.objects.filter(outcome=Outcome.AMBIGUOUS).count() == 2
 
+    def test_an_answer_that_comes_after_the_row_was_given_back_spares_the_copy(
+        self, relay: SmtpSink, notice: Notice, incident: Incident
+    ) -> None:
+        (mine,) = outbox.lease(at("10:11"))
+        assert outbox._fence(mine, at("10:11"))
+        assert outbox.release_stalled(at("10:20")) == 1
+        assert reread(notice).state == NoticeState.RETRY_WAIT
+        outbox._record_acceptance(mine, "250 at last", Watch(at("10:20")), 0.0)
+        assert reread(notice).state == NoticeState.SENT
+        assert incident.deadlines.get(obligation=Obligation.NOTIFY).met_at == reread(notice).accepted_at
+        assert outbox.deliver(at("10:30")) == {}
+
     def test_what_was_done_meanwhile_is_cancelled_instead_of_sent(
         self, relay: SmtpSink, incident: Incident, northwind: ServiceAgreement, olga: User
     ) -> None:
@@ -370,7 +552,7 @@ class TestPoison:
         lifecycle.notify_client(incident, by=olga, now=at("10:12"))
         outbox.deliver(at("10:13"))
         assert reread(notice).state == NoticeState.FAILED
-        assert len(relay.messages) == 1
+        assert len(to_clients(relay)) == 1
 
     def test_an_international_domain_is_written_so_that_every_server_understands_it(
         self, relay: SmtpSink, notice: Notice
