@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -47,7 +48,7 @@ def words(name: str, default: str = "") -> list[str]:
 def database(name: str, default: str) -> dict[str, Any]:
     """Django's settings for a database named by URL: postgres://… or sqlite:///path."""
     try:
-        parsed = dict(dj_database_url.parse(text(name, default)))
+        parsed: dict[str, Any] = dict(dj_database_url.parse(text(name, default)))
     except ValueError as error:
         raise ImproperlyConfigured(f"{name} cannot be read as a database URL: {error}.") from error
     engine = parsed.get("ENGINE")
@@ -60,6 +61,8 @@ def database(name: str, default: str) -> dict[str, Any]:
         }
     elif engine == "django.db.backends.postgresql":
         parsed |= {"CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True}
+        # A server that is away is noticed in seconds, instead of after the minutes that TCP would go on trying.
+        parsed["OPTIONS"] = {"connect_timeout": 5} | (parsed.get("OPTIONS") or {})
     else:
         raise ImproperlyConfigured(f"{name} must be a postgres:// or sqlite:/// URL.")
     return parsed
@@ -103,3 +106,27 @@ def directory(name: str, default: Path) -> Path:
     path = Path(text(name, str(default))).resolve()
     path.mkdir(parents=True, exist_ok=True)
     return path
+
+
+def web_address(name: str) -> str:
+    """An http:// or https:// URL, or nothing. Never shown when it is refused: such addresses are secrets."""
+    value = text(name, "")
+    if not value:
+        return value
+    try:
+        url = urlsplit(value)
+        is_usable = url.scheme in ("http", "https") and bool(url.hostname) and url.port != 0
+    except ValueError:
+        is_usable = False
+    if not is_usable or any(character.isspace() for character in value):
+        raise ImproperlyConfigured(f"{name} must be an address that begins with http:// or https://, or empty.")
+    return value
+
+
+def mail_address(name: str) -> str:
+    """One address without a name beside it, or nothing."""
+    value = text(name, "")
+    local, _at, domain = value.rpartition("@")
+    if value and not (local and domain and re.fullmatch(r"[^\s<>,;\x00-\x1f]+", value)):
+        raise ImproperlyConfigured(f"{name}={value!r} must be one mail address, like canary@example.com, or empty.")
+    return value

@@ -14,6 +14,8 @@ from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
+from config import health
+
 #: The apps in the order in which people need them; what is not named comes last.
 APP_ORDER = ("incidents", "reviews", "agreements", "config")
 
@@ -66,7 +68,14 @@ class DueNoticeSite(admin.AdminSite):
         return super().index(request, extra_context={**board, **(extra_context or {})})
 
     def each_context(self, request: HttpRequest) -> dict[str, Any]:
-        return {**super().each_context(request), "reader_zone": timezone.get_current_timezone_name()}
+        context = super().each_context(request)
+        # Who has not signed in is shown, and costs, nothing.
+        found = health.problems() if context["has_permission"] else []
+        return {
+            **context,
+            "reader_zone": timezone.get_current_timezone_name(),
+            "delivery_problems": [problem for problem in found if problem.is_red],
+        }
 
     def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> list[Any]:
         found: list[Any] = super().get_app_list(request, app_label)

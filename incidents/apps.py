@@ -9,3 +9,9 @@ from django.utils.translation import gettext_lazy as _
 class IncidentsConfig(AppConfig):
     name = "incidents"
     verbose_name = _("Incidents")
+
+    def ready(self) -> None:
+        from config import health
+        from incidents import watchdog  # knows models, which are there only now
+
+        health.register(watchdog.red_problems)

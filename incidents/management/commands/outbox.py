@@ -1,30 +1,48 @@
-"""`manage.py outbox run [--loop]`: what the workers do, without any broker."""
+"""`manage.py outbox run | audit`: what the workers and the auditor do, without any broker."""
 
 from __future__ import annotations
 
+import datetime as dt
 import signal
 import threading
 from types import FrameType
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandParser
-from django.db import close_old_connections
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import Error, close_old_connections
 from django.utils import timezone
 
-from incidents import notices, outbox
+from config import instants
+from incidents import notices, outbox, watchdog
+from incidents.models import Notice
 
 TICK = 1.0  # seconds
 STALLED_EVERY = 60  # ticks
 
 
 class Command(BaseCommand):
-    help = "Raise and deliver due notices without Celery; for cron, or with --loop as a service."
+    help = (
+        "run: raise and deliver due notices without Celery; for cron, or with --loop as a service. audit: look whether "
+        "any notice is late, lost or waiting for a person; exits 1 and says what if so, else tells HEARTBEAT_URL."
+    )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("action", choices=["run"])
+        parser.add_argument("action", choices=["run", "audit"])
         parser.add_argument("--loop", action="store_true", help="go on every second until stopped (Ctrl-C, SIGTERM)")
+        parser.add_argument(
+            "--since",
+            metavar="INSTANT",
+            help="with audit, after a backup was restored: list what may have been sent already since this instant, "
+            "which has to name its zone (2026-11-24T10:00Z, 2026-11-24T11:00+01:00)",
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
+        if options["action"] == "audit":
+            self._audit(options["since"])
+        else:
+            self._run(**options)
+
+    def _run(self, **options: Any) -> None:
         if not options["loop"]:
             self._tick(with_stalled=True)
             return
@@ -53,3 +71,62 @@ class Command(BaseCommand):
         if released or raised or tried:
             told = ", ".join(f"{count} {outcome}" for outcome, count in tried.items()) or "none"
             self.stdout.write(f"Stalled released: {released}. Deadlines raised: {raised}. Notices tried: {told}.")
+
+    # ── audit ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _audit(self, since: str | None) -> None:
+        try:
+            now = instants.now()
+            if since is not None:
+                self._list_what_may_have_been_sent(_instant(since, now))
+            found = watchdog.audit(now, whole=True)
+        except Error as error:
+            raise CommandError(f"The database does not answer as it should: {error}", returncode=1) from error
+        for problem in found:
+            self.stdout.write(f"{problem}{f' ({problem.detail})' if problem.detail else ''}")
+        if found:
+            raise CommandError(f"Not clean: {len(found)} listed above.", returncode=1)
+        self.stdout.write("Clean: no notice is late, lost or waiting for a person.")
+        if not watchdog.ping():
+            self.stderr.write("HEARTBEAT_URL could not be reached, so nobody outside knows that it is clean.")
+
+    def _list_what_may_have_been_sent(self, since: dt.datetime) -> None:
+        """One line each, columns parted by tabs."""
+        self.stdout.write("incident\tclient\tkind\trecipient\tMessage-ID\tstate\tmade at\tlast tried at")
+        listed = 0
+        for notice in watchdog.may_have_been_sent(since):
+            self.stdout.write("\t".join(" ".join(column.split()) for column in _columns(notice)))
+            listed += 1
+        self.stdout.write(f"{listed} listed. Look for their Message-ID in the mail server's log before they go out.")
+
+
+def _instant(written: str, now: dt.datetime) -> dt.datetime:
+    try:
+        instant = dt.datetime.fromisoformat(written.strip())
+    except ValueError as error:
+        raise CommandError(f"--since {written!r} is no instant. Write it like 2026-11-24T10:00Z.") from error
+    if instant.tzinfo is None:
+        raise CommandError(
+            f"--since {written!r} does not name its zone. Write {written.strip()}Z for UTC, or an offset like +01:00."
+        )
+    if instant > now:
+        raise CommandError(f"--since {written!r} lies in the future (it is {_shown(now)} now).")
+    return instant
+
+
+def _columns(notice: Notice) -> list[str]:
+    tried_at: dt.datetime | None = notice.tried_at  # type: ignore[attr-defined]  # annotated
+    return [
+        notice.incident.reference if notice.incident else "–",
+        notice.client.name if notice.client else "–",
+        notice.kind,
+        f"{notice.recipient_name} <{notice.recipient_address}>",
+        notice.message_id,
+        notice.state,
+        _shown(notice.made_at),
+        _shown(tried_at) if tried_at else "–",
+    ]
+
+
+def _shown(instant: dt.datetime) -> str:
+    return instant.astimezone(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
