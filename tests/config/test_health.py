@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from django.contrib.sessions.models import Session
+from django.core.exceptions import ImproperlyConfigured
 from django.db import connection
 from django.db.migrations.recorder import MigrationRecorder
 from django.test import Client as Browser
@@ -18,7 +19,7 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from agreements.models import Service, ServiceAgreement
-from config import health
+from config import env, health
 from config.models import User
 from incidents import lifecycle
 from incidents.models import Heartbeat, Incident, Notice, Sending
@@ -141,6 +142,27 @@ def test_without_a_database_the_process_lives_and_is_neither_ready_nor_deliverin
         answers[address] = (answer.status, answer.read().decode().split(":")[0])
         web.close()
     assert answers == {LIVE: (200, "ok"), READY: (503, "database"), DELIVERY: (503, "database")}
+
+
+@pytest.mark.parametrize("written", ["healthchecks.io/secret", "file:///etc/secret", "http://", "http://x:secret/"])
+def test_a_switch_that_cannot_be_told_stops_the_start_and_is_not_shown(
+    monkeypatch: pytest.MonkeyPatch, written: str
+) -> None:
+    monkeypatch.setenv("HEARTBEAT_URL", written)
+    with pytest.raises(ImproperlyConfigured, match="HEARTBEAT_URL") as refused:
+        env.web_address("HEARTBEAT_URL")
+    assert "secret" not in str(refused.value)
+    monkeypatch.setenv("HEARTBEAT_URL", "https://hc.example/secret")
+    assert env.web_address("HEARTBEAT_URL") == "https://hc.example/secret"
+
+
+@pytest.mark.parametrize("written", ["canary", "Canary <canary@x.example>", "a@x.example, b@x.example", "@x.example"])
+def test_a_canary_that_flies_nowhere_stops_the_start(monkeypatch: pytest.MonkeyPatch, written: str) -> None:
+    monkeypatch.setenv("CANARY_ADDRESS", written)
+    with pytest.raises(ImproperlyConfigured, match="CANARY_ADDRESS"):
+        env.mail_address("CANARY_ADDRESS")
+    monkeypatch.setenv("CANARY_ADDRESS", "canary@x.example")
+    assert env.mail_address("CANARY_ADDRESS") == "canary@x.example"
 
 
 # ── the banner ──────────────────────────────────────────────────────────────────────────────────────────────────────

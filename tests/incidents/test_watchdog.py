@@ -434,7 +434,7 @@ class TestCanary:
         settings.CANARY_ADDRESS = "canary@due-notice.example"
 
     def test_two_auditors_make_one_in_a_quarter_of_an_hour(self) -> None:
-        canary = watchdog._canary("canary@due-notice.example", at("10:00"), at("10:01"))
+        canary = watchdog._canary("canary@due-notice.example", at("10:00"), at("10:02"))
         assert watchdog.send_canary(at("10:01"))
         notices.queue([canary])  # by another auditor that looked at the same time
         assert not watchdog.send_canary(at("10:14"))
@@ -610,6 +610,7 @@ def test_over_some_minutes_the_minute_s_audit_looks_through_everything(
     incident: Incident, olga: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(watchdog, "SLICE", 2)
+    monkeypatch.setattr(watchdog, "RECENT", 0 * SECOND)
     for _number in range(3):
         declare(olga)
     notices.raise_due(NOW)
