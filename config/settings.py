@@ -26,6 +26,8 @@ def _demo_secret() -> str:
 
 
 SECRET_KEY = env.text("SECRET_KEY", _demo_secret() if DEMO else None)
+# Links in mails to clients work for months, so a key that was changed has to be kept here as long.
+SECRET_KEY_FALLBACKS = env.words("SECRET_KEY_FALLBACKS")
 ALLOWED_HOSTS = env.words("ALLOWED_HOSTS", "127.0.0.1,localhost,[::1]")
 CSRF_TRUSTED_ORIGINS = env.words("CSRF_TRUSTED_ORIGINS")
 PUBLIC_URL = env.text("PUBLIC_URL", "http://127.0.0.1:8000").rstrip("/")
