@@ -45,6 +45,19 @@ def words(name: str, default: str = "") -> list[str]:
     return [word.strip() for word in text(name, default).split(",") if word.strip()]
 
 
+#: A server or a network that is gone is noticed in seconds, instead of after the minutes or hours that TCP would wait.
+#: A worker that is gone, or frozen, in the middle of a transaction keeps the others from the rows that it locked no
+#: longer than that either: the server ends its session.
+_POSTGRES = {
+    "connect_timeout": 5,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 25_000,
+    "options": "-c idle_in_transaction_session_timeout=30s",
+}
+
+
 def database(name: str, default: str) -> dict[str, Any]:
     """Django's settings for a database named by URL: postgres://… or sqlite:///path."""
     try:
@@ -61,8 +74,7 @@ def database(name: str, default: str) -> dict[str, Any]:
         }
     elif engine == "django.db.backends.postgresql":
         parsed |= {"CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True}
-        # A server that is away is noticed in seconds, instead of after the minutes that TCP would go on trying.
-        parsed["OPTIONS"] = {"connect_timeout": 5} | (parsed.get("OPTIONS") or {})
+        parsed["OPTIONS"] = _POSTGRES | (parsed.get("OPTIONS") or {})  # what the URL says goes first
     else:
         raise ImproperlyConfigured(f"{name} must be a postgres:// or sqlite:/// URL.")
     return parsed
