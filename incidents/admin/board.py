@@ -15,6 +15,7 @@ from agreements.models import Severity
 from config.admin import list_of
 from config.site import Tile, site
 from incidents.admin.deadline import DeadlineFilter, readable, rows
+from incidents.admin.decisions import ATTENTION
 from incidents.models import Deadline, Incident, Notice, Standing
 
 SHOWN = 50
@@ -76,5 +77,4 @@ def missed(request: HttpRequest, now: dt.datetime) -> Tile | None:
 @site.register_tile
 def stuck_notices(request: HttpRequest, now: dt.datetime) -> Tile | None:
     count = Notice.objects.needing_a_person().count()
-    url = f"{list_of(Notice)}?state=stuck"
-    return Tile(_("Notices that need a person"), count, url, "bad" if count else "calm")
+    return Tile(_("Notices that need a person"), count, reverse(ATTENTION), "bad" if count else "calm")

@@ -2,49 +2,29 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Sequence
 from typing import Any
 
 import django_filters
-from django.contrib import admin, messages
+from django.contrib import admin
+from django.db import models
 from django.http import HttpRequest
-from django.utils.functional import Promise
-from django.utils.html import format_html
+from django.template.defaultfilters import linebreaksbr
+from django.urls import URLPattern, path
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
 
 from agreements.models import Client
-from config.admin import badge, link, zoned
+from config import times
+from config.admin import Button, act_url, badge, link, zoned
 from config.filters import DayFilter, FilteredAdmin
-from config.forms import ActForm, Done, reason_field
-from incidents import outbox
-from incidents.admin import badges
-from incidents.models import DeliveryAttempt, Notice
-from incidents.models.notice import STUCK_STATES, NoticeKind, NoticeQuerySet, NoticeState, Outcome
-
-
-class SendAgain(ActForm):
-    slug = "send-again"
-    label = _("Send again")
-    permission = "incidents.change_notice"
-    subject: Notice
-    reason = reason_field(help_text=_("Why it will arrive this time. Kept in the audit trail."))
-
-    @classmethod
-    def is_lawful(cls, subject: Notice) -> bool:
-        return subject.state in STUCK_STATES
-
-    def explanation(self) -> str | Promise:
-        return _now("The same message goes to %(address)s once more, with the same Message-ID.") % {
-            "address": self.subject.recipient_address
-        }
-
-    def act(self, *, now: dt.datetime) -> Done:
-        if outbox.send_again(self.subject, by=self.by, now=now, reason=self.cleaned_data["reason"]):
-            return Done(_now("The notice is in the outbox again."))
-        return Done(_now("Nothing was done: the notice needs nobody any more."), level=messages.WARNING)
+from incidents import acknowledgement, handling
+from incidents.admin import attention, badges
+from incidents.admin.decisions import DECISIONS, RevokeLink, buttons_for
+from incidents.models import Acknowledgement, DeliveryAttempt, Notice
+from incidents.models.notice import NoticeKind, NoticeQuerySet, NoticeState, Outcome
 
 
 class NoticeFilter(django_filters.FilterSet):  # type: ignore[misc]  # the library ships no types
@@ -55,6 +35,15 @@ class NoticeFilter(django_filters.FilterSet):  # type: ignore[misc]  # the libra
         method="by_state",
     )
     kind = django_filters.ChoiceFilter(choices=NoticeKind.choices, label=_("Kind"), empty_label=_("All"))
+    to = django_filters.ChoiceFilter(
+        choices=(("clients", _("Clients")), ("colleagues", _("Colleagues"))),
+        label=_("To"),
+        empty_label=_("All"),
+        method="by_side",
+    )
+    is_fallback = django_filters.ChoiceFilter(
+        choices=(("yes", _("Plain fallback")),), label=_("Form"), empty_label=_("All"), method="by_form"
+    )
     client = django_filters.ModelChoiceFilter(queryset=Client.objects.all(), label=_("Client"), empty_label=_("All"))
     incident = django_filters.CharFilter(
         field_name="incident__reference", lookup_expr="iexact", label=_("Incident"), max_length=20
@@ -69,12 +58,18 @@ class NoticeFilter(django_filters.FilterSet):  # type: ignore[misc]  # the libra
     def by_state(self, queryset: NoticeQuerySet, name: str, value: str) -> NoticeQuerySet:
         return queryset.needing_a_person() if value == "stuck" else queryset.filter(state=value)
 
+    def by_side(self, queryset: NoticeQuerySet, name: str, value: str) -> NoticeQuerySet:
+        return queryset.filter(contact__isnull=value == "colleagues")
+
+    def by_form(self, queryset: NoticeQuerySet, name: str, value: str) -> NoticeQuerySet:
+        return queryset.filter(is_fallback=True)
+
 
 class AttemptInline(admin.TabularInline):  # type: ignore[type-arg]
     """Every try at the mail server, the latest first."""
 
     model = DeliveryAttempt
-    fields = ("when", "outcome_badge", "phase", "code", "answer", "worker", "elapsed_ms")
+    fields = ("when", "outcome_badge", "phase", "code", "answer", "server", "worker", "elapsed_ms")
     readonly_fields = ("when", "outcome_badge")
     can_delete = False
     extra = 0
@@ -97,15 +92,27 @@ class AttemptInline(admin.TabularInline):  # type: ignore[type-arg]
 
 @admin.register(Notice)
 class NoticeAdmin(FilteredAdmin):
-    """Frozen when made: here they are read, and the stuck ones sent again."""
+    """Frozen when made: here they are read, and people decide about the stuck ones."""
 
     is_read_only = True
-    acts = (SendAgain,)
+    acts = (*DECISIONS, RevokeLink)
     filterset_class = NoticeFilter
     inlines = (AttemptInline,)
     list_select_related = ("incident", "client")
     ordering = ("-made_at", "-pk")
-    readonly_fields = ("incident_link", "state_badge", "html_shown", "to", "deadline_link")
+    readonly_fields = (
+        "incident_link",
+        "state_badge",
+        "text_shown",
+        "html_shown",
+        "to",
+        "deadline_link",
+        "sent_instead",
+        "sent_instead_of",
+        "acknowledged",
+        "late_note_shown",
+        "form_badge",
+    )
     fieldsets = (
         (None, {"fields": ("incident_link", "client", "kind", "deadline_link", "moment")}),
         (
@@ -114,18 +121,50 @@ class NoticeAdmin(FilteredAdmin):
                 "fields": (
                     "state_badge",
                     "state_reason",
+                    "sent_instead",
+                    "sent_instead_of",
                     "made_at",
                     "due_at",
+                    "rank",
                     "next_attempt_at",
                     "tries",
                     "ambiguous_tries",
                     "accepted_at",
                     "server_answer",
+                    "acknowledged",
+                    "link_revoked_at",
                 )
             },
         ),
-        (_("The message"), {"fields": ("to", "subject", "message_id", "thread_id", "text", "html_shown")}),
+        (
+            _("The message"),
+            {
+                "fields": (
+                    "to",
+                    "subject",
+                    "form_badge",
+                    "late_note_shown",
+                    "message_id",
+                    "thread_id",
+                    "text_shown",
+                    "html_shown",
+                )
+            },
+        ),
     )
+
+    def get_urls(self) -> list[URLPattern]:
+        page = self.admin_site.admin_view(attention.page)
+        return [path("attention/", page, name="incidents_attention"), *super().get_urls()]
+
+    def buttons(self, request: HttpRequest, obj: models.Model) -> list[Button]:
+        """Asks once for all decisions what there is to decide."""
+        assert isinstance(obj, Notice)  # noqa: S101 - this is its admin
+        by: Any = request.user  # the site lets nobody in who is not signed in
+        buttons = buttons_for(handling.case_of(obj), by)
+        if by.has_perm(RevokeLink.permission) and RevokeLink.is_lawful(obj):
+            buttons.append(Button(RevokeLink.label, act_url(obj, RevokeLink.slug), RevokeLink.slug))
+        return buttons
 
     def get_list_display(self, request: HttpRequest) -> Sequence[Any]:
         return (
@@ -151,6 +190,36 @@ class NoticeAdmin(FilteredAdmin):
     def deadline_link(self, notice: Notice) -> SafeString | str:
         return link(notice.deadline) if notice.deadline else "–"
 
+    @admin.display(description=_("sent instead"))
+    def sent_instead(self, notice: Notice) -> SafeString | str:
+        return link(notice.superseded_by) if notice.superseded_by else "–"
+
+    @admin.display(description=_("sent instead of"))
+    def sent_instead_of(self, notice: Notice) -> SafeString | str:
+        before = [(link(other), badges.notice_state(other.state)) for other in notice.supersedes.order_by("pk")]
+        return format_html_join("", "<div>{} {}</div>", before) or "–"
+
+    @admin.display(description=_("acknowledged"))
+    def acknowledged(self, notice: Notice) -> str:
+        """Accepted is not read: only this proves that somebody did."""
+        found = Acknowledgement.objects.filter(notice=notice).first()
+        if found is None:
+            return _now("not by the client so far")
+        told = {"at": times.for_reader(found.at), "where": found.from_address or "–", "by": found.user_agent or "–"}
+        return _now("%(at)s, from %(where)s (%(by)s)") % told
+
+    @admin.display(description=_("if it goes out late"))
+    def late_note_shown(self, notice: Notice) -> SafeString | str:
+        if notice.is_marked_late:
+            return format_html("{} {}", badge(_now("Marked as late"), "high", "!"), notice.late_note)
+        return notice.late_note or "–"
+
+    @admin.display(description=_("form"))
+    def form_badge(self, notice: Notice) -> SafeString | str:
+        if notice.is_fallback:
+            return badge(_now("Plain fallback: its template could not be rendered"), "high", "!")
+        return _now("as its template says")
+
     @admin.display(description=_("state"), ordering="state")
     def state_badge(self, notice: Notice) -> SafeString:
         return badges.notice_state(notice.state)
@@ -159,6 +228,11 @@ class NoticeAdmin(FilteredAdmin):
     def to(self, notice: Notice) -> str:
         return f"{notice.recipient_name} <{notice.recipient_address}>"
 
+    @admin.display(description=_("text"))
+    def text_shown(self, notice: Notice) -> SafeString:
+        """Without the client's own link: a colleague who presses its button would prove nothing."""
+        return format_html("<div>{}</div>", linebreaksbr(acknowledgement.masked(notice.text), autoescape=True))
+
     @admin.display(description=_("as a mail program shows it"))
     def html_shown(self, notice: Notice) -> SafeString:
         """In a frame without rights: no script, no form, no origin of ours."""
@@ -166,5 +240,5 @@ class NoticeAdmin(FilteredAdmin):
             '<details><summary>{}</summary><iframe class="mail" sandbox="" title="{}" srcdoc="{}"></iframe></details>',
             _now("Show"),
             _now("The message as a mail program shows it"),
-            notice.html,
+            acknowledgement.masked(notice.html),
         )

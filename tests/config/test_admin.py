@@ -22,7 +22,7 @@ from config.forms import InstantField
 from config.models import User
 from config.site import site
 from incidents import lifecycle
-from incidents.models import Deadline, Incident, Notice
+from incidents.models import Deadline, Incident, Notice, Sending
 from incidents.models.notice import NoticeState
 from reviews import lifecycle as reviewing
 from reviews.models import CorrectiveAction
@@ -44,6 +44,7 @@ MAY: dict[str, tuple[frozenset[str], frozenset[str]]] = {
     "incidents.Incident": (RESPONDERS, RESPONDERS),
     "incidents.Deadline": (NOBODY, NOBODY),
     "incidents.Notice": (NOBODY, NOBODY),
+    "incidents.Sending": (NOBODY, NOBODY),
     "reviews.PostIncidentReview": (NOBODY, RESPONDERS),
     "reviews.CorrectiveAction": (NOBODY, RESPONDERS),
     "config.User": (ADMINISTRATORS, ADMINISTRATORS),
@@ -70,6 +71,12 @@ VERBS: dict[str, frozenset[str]] = {
     "incidents_incident_note": RESPONDERS,
     "incidents_incident_open-review": RESPONDERS,
     "incidents_notice_send-again": RESPONDERS,
+    "incidents_notice_it-arrived": RESPONDERS,
+    "incidents_notice_told-otherwise": RESPONDERS,
+    "incidents_notice_set-aside": RESPONDERS,
+    "incidents_notice_revoke-link": RESPONDERS,
+    "incidents_sending_hold": KEEPERS,
+    "incidents_sending_release": KEEPERS,
     "reviews_postincidentreview_complete": RESPONDERS,
 }
 
@@ -104,6 +111,7 @@ def world(olga: User, max_: User, aude: User, ada: User, northwind: ServiceAgree
     notice = Notice.objects.get()
     notice.state = NoticeState.FAILED
     notice.save()
+    Sending.row()
     lifecycle.resolve(incident, by=olga, now=now)
     review = reviewing.open_review(incident, by=olga, now=now)
     CorrectiveAction.objects.create(review=review, what="Add a replica", owner=olga, due_on=now.date())

@@ -13,7 +13,7 @@ from django.test.utils import CaptureQueriesContext
 from agreements.models import Contact, Obligation, ServiceAgreement, Severity
 from config.instants import Watch
 from config.models import User
-from incidents import breaker, lifecycle, notices, outbox
+from incidents import breaker, handling, lifecycle, notices, outbox
 from incidents.models import DeliveryAttempt, Incident, Notice, Sending, Standing
 from incidents.models.notice import NoticeKind, NoticeState, Outcome, Rank
 from tests import cast
@@ -272,13 +272,12 @@ class TestRefused:
     ) -> None:
         relay.refuse("ops@northwind.example", times=1)
         outbox.deliver(at("10:11"))
-        assert outbox.send_again(notice, by=olga, now=at("10:20"), reason="They fixed their mailbox.")
+        handling.send_again(notice, by=olga, now=at("10:20"), reason="They fixed their mailbox.")
         assert reread(notice).history.first().history_change_reason == "They fixed their mailbox."
         outbox.deliver(at("10:21"))
         assert reread(notice).state == NoticeState.SENT
-        assert not outbox.send_again(notice, by=olga, now=at("10:22"), reason="Again."), (
-            "what was sent is not sent again"
-        )
+        with pytest.raises(lifecycle.Refused):  # what was sent is not sent again
+            handling.send_again(notice, by=olga, now=at("10:22"), reason="Again.")
 
     def test_our_own_fault_uses_up_no_try_and_fails_nothing(self, relay: SmtpSink, notice: Notice) -> None:
         relay.answer(530, "authentication required", phase=Phase.MAIL, times=3)
@@ -308,7 +307,7 @@ class TestRefused:
     ) -> None:
         relay.refuse("ops@northwind.example")
         outbox.deliver(at("10:11"))
-        outbox.send_again(notice, by=olga, now=at("10:20"), reason="They say it works now.")
+        handling.send_again(notice, by=olga, now=at("10:20"), reason="They say it works now.")
         outbox.deliver(at("10:21"))
         assert len(alarms()) == 2
 
