@@ -14,6 +14,7 @@ from django import forms
 from django.urls import reverse
 from django.utils.functional import Promise
 from django.utils.html import format_html_join
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
@@ -37,6 +38,11 @@ def evidence_field(help_text: Any) -> forms.CharField:
     return forms.CharField(
         label=_("Evidence"), max_length=2_000, widget=forms.Textarea(attrs={"rows": 3}), help_text=help_text
     )
+
+
+def in_lines(facts: Sequence[tuple[str, str]]) -> SafeString:
+    """(what is told, the telling) one below the other, above a form."""
+    return format_html_join("\n", '<span class="fact"><strong>{}:</strong> {}</span>', facts)
 
 
 class DecisionForm(ActForm):
@@ -70,7 +76,7 @@ class DecisionForm(ActForm):
         ]
 
     def explanation(self) -> str | Promise:
-        return format_html_join("\n", '<span class="fact"><strong>{}:</strong> {}</span>', self.facts())
+        return in_lines(self.facts())
 
     def done(self, message: str) -> Done:
         return Done(message, then=reverse(ATTENTION))
@@ -200,7 +206,9 @@ class ToldOtherwise(DecisionForm):
         if not self.case.owed:
             return _now("The client waits for nothing more of this.")
         owed = {"what": self.case.owed[0].get_obligation_display(), "client": self.subject.client}
-        said = [_now("%(what)s to %(client)s counts as given at the time you enter. This message stays unsent.") % owed]
+        said = [
+            _now("“%(what)s” counts as met for %(client)s at the time you enter. This message stays unsent.") % owed
+        ]
         if siblings := list(handling.siblings(self.subject).order_by("pk")):
             listed = ", ".join(f"{row} <{row.recipient_address}> ({row.get_state_display()})" for row in siblings)
             said.append(_now("Handled with it, as one telling serves them all: %(listed)s.") % {"listed": listed})

@@ -20,7 +20,7 @@ from config.admin import AuditedModelAdmin, badge
 from config.forms import ActForm, Done, reason_field
 from config.history import acting
 from incidents import handling
-from incidents.admin.decisions import ATTENTION
+from incidents.admin.decisions import ATTENTION, in_lines
 from incidents.models import Sending
 from incidents.models.notice import Outcome
 
@@ -65,7 +65,7 @@ class Hold(ActForm):
             "From now on nothing is mailed to anybody, clients included, until somebody releases it. Deadlines run "
             "on: tell clients by other means meanwhile. A mail that is being transmitted right now still goes out."
         )
-        return f"{effect} {waiting_in_words()}"
+        return in_lines([(_now("What happens"), effect), (_now("What waits"), waiting_in_words())])
 
     def act(self, *, now: dt.datetime) -> Done:
         handling.hold(by=self.by, now=now, **self.cleaned_data)
@@ -83,14 +83,16 @@ class Release(ActForm):
         return subject.is_held
 
     def explanation(self) -> str | Promise:
-        why = {"why": self.subject.hold_reason, "at": times.for_reader(self.subject.held_at)}
-        held = _now("Held since %(at)s: %(why)s") % why if self.subject.held_at else ""
         effect = _now(
             "Mail goes out again at once, what is owed to clients first; what is late says so. After a backup was "
             "restored, what had been sent between that backup and the loss is sent a second time, with the same "
             "Message-ID: tell the clients that a copy may come."
         )
-        return f"{held} {waiting_in_words()} {effect}".strip()
+        facts = [(_now("What happens"), effect), (_now("What waits"), waiting_in_words())]
+        if self.subject.held_at is not None:
+            why = {"why": self.subject.hold_reason, "at": times.for_reader(self.subject.held_at)}
+            facts.append((_now("Why it is held"), _now("%(why)s (since %(at)s)") % why))
+        return in_lines(facts)
 
     def act(self, *, now: dt.datetime) -> Done:
         handling.release(by=self.by, now=now, **self.cleaned_data)
