@@ -1,5 +1,5 @@
 """The admin of incidents, by page."""
 
-from incidents.admin import board, deadline, incident, notice
+from incidents.admin import board, deadline, evidence, incident, notice, sending
 
-__all__ = ["board", "deadline", "incident", "notice"]
+__all__ = ["board", "deadline", "evidence", "incident", "notice", "sending"]

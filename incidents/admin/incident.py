@@ -13,7 +13,7 @@ from django.contrib import admin
 from django.core.exceptions import PermissionDenied
 from django.db.models import OuterRef, QuerySet, Subquery
 from django.http import HttpRequest, HttpResponse
-from django.urls import reverse
+from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.safestring import SafeString
@@ -27,11 +27,14 @@ from config.admin import list_of, zoned
 from config.filters import DayFilter, FilteredAdmin
 from config.forms import ActForm
 from config.models import User
+from incidents import evidence
 from incidents.admin import badges
+from incidents.admin import evidence as evidence_pages
 from incidents.admin.deadline import MOMENTS, DeadlineRow, audience_in_words, readable, rows
 from incidents.admin.verbs import VERBS, Contacts, Declare, Note, usable_contacts
 from incidents.models import AffectedAgreement, Deadline, Incident, Notice, Responder, TimelineEntry
 from incidents.models.incident import Category, IncidentQuerySet, Status
+from incidents.models.notice import STUCK_STATES
 
 SHOWN_NOTICES = 200
 SHOWN_PER_CLIENT = 4
@@ -70,6 +73,10 @@ class NoticeRow:
     def badge(self) -> SafeString:
         return badges.notice_state(self.notice.state)
 
+    @property
+    def needs_a_person(self) -> bool:
+        return self.notice.state in STUCK_STATES
+
 
 @dataclass(frozen=True)
 class ToldClient:
@@ -81,11 +88,16 @@ class ToldClient:
 
     @property
     def latest(self) -> list[NoticeRow]:
-        return self.notices[:SHOWN_PER_CLIENT]
+        return self._stuck_first[:SHOWN_PER_CLIENT]
 
     @property
     def earlier(self) -> list[NoticeRow]:
-        return self.notices[SHOWN_PER_CLIENT:]
+        return self._stuck_first[SHOWN_PER_CLIENT:]
+
+    @property
+    def _stuck_first(self) -> list[NoticeRow]:
+        """What did not reach the client is in sight, however much was sent since."""
+        return sorted(self.notices, key=lambda row: not row.needs_a_person)
 
 
 @dataclass(frozen=True)
@@ -103,6 +115,7 @@ class Workspace:
     timeline: list[TimelineEntry]
     services: list[str]
     follow_ups: list[tuple[str | Promise, str]]
+    evidence: list[tuple[Client, str]]
 
     @property
     def severity(self) -> SafeString:
@@ -162,7 +175,7 @@ def workspace_of(incident: Incident, *, now: dt.datetime, by: User) -> Workspace
         deadline.incident = incident
     agreements = list(incident.affected_agreements.select_related("agreement__client").order_by("agreement__client"))
     contacts = usable_contacts([affected.agreement.client for affected in agreements])
-    notices = incident.notices.select_related("client").defer("text", "html")
+    notices = incident.notices.select_related("client", "acknowledgement").defer("text", "html")
     return Workspace(
         incident=incident,
         now=now,
@@ -175,7 +188,16 @@ def workspace_of(incident: Incident, *, now: dt.datetime, by: User) -> Workspace
         timeline=list(incident.timeline.all()[:SHOWN_ENTRIES]),
         services=[str(affected) for affected in incident.affected_services.select_related("service")],
         follow_ups=[found for make in FOLLOW_UPS if (found := make(incident))],
+        evidence=_evidence(incident, deadlines, by),
     )
+
+
+def _evidence(incident: Incident, deadlines: Sequence[Deadline], by: User) -> list[tuple[Client, str]]:
+    """Each client that something is owed to, with the address of its evidence, for whoever may see that."""
+    if not by.has_perms(evidence_pages.PERMISSIONS):
+        return []
+    clients = evidence.clients_of(deadlines)
+    return [(client, reverse(f"admin:{evidence_pages.PAGE}", args=[incident.pk, client.pk])) for client in clients]
 
 
 def _open_first(found: list[DeadlineRow]) -> list[DeadlineRow]:
@@ -279,6 +301,14 @@ class IncidentAdmin(FilteredAdmin):
         return ", ".join(sorted(names)) or "–"
 
     # the pages
+
+    def get_urls(self) -> list[URLPattern]:
+        page, pdf = (self.admin_site.admin_view(view) for view in (evidence_pages.page, evidence_pages.pdf))
+        return [
+            path("<int:object_id>/evidence/<int:client_id>/", page, name=evidence_pages.PAGE),
+            path("<int:object_id>/evidence/<int:client_id>.pdf", pdf, name=evidence_pages.PDF),
+            *super().get_urls(),
+        ]
 
     def add_view(
         self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
