@@ -55,7 +55,7 @@ AUDITOR_PATIENCE = dt.timedelta(seconds=180)  # it comes once a minute: 120 s wo
 RELEASE_PATIENCE = dt.timedelta(seconds=60)  # a lease that ran out is given back at the next minute
 BEAT_EVERY = dt.timedelta(seconds=10)
 RECENT = dt.timedelta(minutes=15)
-SLICE = 2_000  # keys of a table that the audit of one minute looks through
+SLICE = 1_000  # keys of a table that the audit of one minute looks through
 SHOWN = 1_000  # more than this many are not counted
 NAMED = 10  # incidents named beside a problem
 CANARY_EVERY = dt.timedelta(minutes=15)
@@ -345,12 +345,14 @@ def _who_should_have_been_told(raised: dict[int, list[Moment]]) -> tuple[set[int
 
 
 def _about(key: str, sentence: str, deadlines: Collection[int]) -> Problem:
-    found = Incident.objects.filter(deadlines__in=sorted(deadlines)[:SLICE]).order_by("reference").distinct()
-    return Problem(key, sentence % {"count": len(deadlines)}, detail=_named(found))
+    first = sorted(deadlines)[: 2 * NAMED]
+    return Problem(
+        key, sentence % {"count": len(deadlines)}, detail=_named(Incident.objects.filter(deadlines__in=first))
+    )
 
 
 def _named(incidents: QuerySet[Incident]) -> str:
-    names = list(incidents.values_list("reference", flat=True)[: NAMED + 1])
+    names = sorted(set(incidents.order_by().values_list("reference", flat=True)))
     return ", ".join(names[:NAMED]) + (" …" if len(names) > NAMED else "")
 
 
@@ -367,8 +369,8 @@ def _without_deadline(now: dt.datetime, *, whole: bool) -> Iterator[Problem]:
             "Open incidents under an agreement that promises something for their severity, without any deadline of "
             "it: %(count)s. Correct the times of the incident, unchanged if they are right, to start them."
         )
-        named = Incident.objects.filter(pk__in=sorted(found)[:SLICE]).order_by("reference")
-        yield Problem("deadlines-missing", sentence % {"count": len(found)}, detail=_named(named))
+        first_of_them = Incident.objects.filter(pk__in=sorted(found)[: 2 * NAMED])
+        yield Problem("deadlines-missing", sentence % {"count": len(found)}, detail=_named(first_of_them))
 
 
 # ── the auditor's minute ────────────────────────────────────────────────────────────────────────────────────────────
