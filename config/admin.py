@@ -20,7 +20,6 @@ from django.db import models
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
-from django.utils import timezone
 from django.utils.functional import Promise, cached_property
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -30,7 +29,7 @@ from django.utils.translation import gettext_lazy as _
 from simple_history.admin import SimpleHistoryAdmin
 from simple_history.template_utils import HistoricalRecordContextHelper
 
-from config import times
+from config import instants, times
 from config.forms import NATIVE_INPUTS, ActForm, add_refusal
 from config.history import acting
 from config.models import User
@@ -314,7 +313,7 @@ class AuditedModelAdmin(SimpleHistoryAdmin):  # type: ignore[misc]  # the librar
         )
         if request.method == "POST" and form.is_valid():
             try:
-                done = form.act(now=timezone.now())
+                done = form.act(now=instants.now())
             except ValidationError as error:
                 add_refusal(form, error)
             else:

@@ -7,10 +7,12 @@ import logging
 import os
 from typing import Any
 
-from celery import Celery
+from celery import Celery, signals
 from celery.contrib.django.task import DjangoTask
 from django.db import transaction
 from kombu.transport import TRANSPORT_ALIASES
+
+from config import stopping
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
@@ -48,3 +50,8 @@ TRANSPORT_ALIASES["filesystem"] = "config.broker:Transport"
 app = Celery("due_notice", task_cls=Doorbell)
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
+
+
+@signals.worker_shutting_down.connect(weak=False)
+def _finish_the_step_at_hand(**_details: Any) -> None:
+    stopping.ask()

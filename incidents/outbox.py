@@ -30,8 +30,7 @@ from django.utils.translation import gettext_lazy
 from agreements.models import Obligation
 from config.history import acting
 from config.instants import Watch
-from config.models import User
-from incidents import breaker, deadlines, letter, notices, smtp
+from incidents import breaker, deadlines, letter, notices, smtp, watchdog
 from incidents.breaker import Gate
 from incidents.models import DeliveryAttempt, Incident, Notice
 from incidents.models.notice import (
@@ -45,6 +44,7 @@ from incidents.models.notice import (
     Outcome,
     Rank,
 )
+from incidents.models.sending import Part
 
 logger = logging.getLogger(__name__)
 
@@ -124,6 +124,7 @@ def _send(watch: Watch, share: int, should_stop: Callable[[], bool]) -> Counter[
         leased = lease(watch.now(), 1 if gate is Gate.PROBE else share)
         if not leased:
             break
+        watchdog.beat(Part.SENDER, watch.now())
         for number, notice in enumerate(leased):
             if should_stop():
                 _hand_back(leased[number:])
@@ -223,7 +224,7 @@ def _is_usable(notice: Notice) -> bool:
 def _was_accepted_for_another(notice: Notice) -> bool:
     """The same message has reached another contact of that client and met what it meets; this one is sent it too."""
     same = Notice.objects.filter(incident=notice.incident_id, client=notice.client_id, moment=notice.moment)
-    return same.filter(deadline=notice.deadline_id, revision=notice.revision, state=NoticeState.SENT).exists()
+    return same.filter(deadline=notice.deadline_id, revision=notice.revision, accepted_at__isnull=False).exists()
 
 
 def _hand_back(leased: Sequence[Notice]) -> None:
@@ -433,23 +434,6 @@ def release_stalled(now: dt.datetime) -> int:
                     notices.queue(notices.alarm_about(notice, answer, now=now))
         released += is_released
     return released
-
-
-# ── what people decide ──────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def send_again(notice: Notice, *, by: User, now: dt.datetime, reason: str = "") -> bool:
-    """Put a failed or doubtful notice back into the queue; False if it was not one any more."""
-    with transaction.atomic(), acting(by, reason=reason):
-        locked = Notice.objects.select_for_update(no_key=True).get(pk=notice.pk)
-        if locked.state not in STUCK_STATES:
-            return False
-        locked.state = NoticeState.PENDING
-        locked.state_reason = _("Sent again by %(who)s.") % {"who": by.audit_name}
-        locked.next_attempt_at = now
-        locked.tries = locked.ambiguous_tries = 0
-        locked.save()
-        return True
 
 
 # ── the connection ──────────────────────────────────────────────────────────────────────────────────────────────────

@@ -1,33 +1,33 @@
-"""Doorbells: each takes the present instant, calls one function and logs what came of it."""
+"""Doorbells: each calls one pass of incidents/loop.py and logs what came of it."""
 
 from __future__ import annotations
 
+import functools
 import logging
 
-from django.utils import timezone
-
-from config.celery import app
-from incidents import notices, outbox
+from config import stopping
+from config.celery import app, ring
+from incidents import loop
 
 logger = logging.getLogger(__name__)
 
 
 @app.task
 def raise_due() -> None:
-    """Make the notices whose moment has come."""
-    _log("deadlines raised", notices.raise_due(timezone.now()))
+    """Make the notices whose moment comes within this second."""
+    _log("deadlines raised", loop.plan(then=functools.partial(ring, deliver)))
 
 
 @app.task
 def deliver() -> None:
     """Send the notices that are waiting."""
-    _log("notices tried", dict(outbox.deliver(timezone.now())))
+    _log("notices tried", dict(loop.send(stopping.is_asked_for)))
 
 
 @app.task
-def release_stalled() -> None:
-    """Give back the notices whose worker was lost."""
-    _log("stalled notices released", outbox.release_stalled(timezone.now()))
+def keep_watch() -> None:
+    """Give back the notices whose worker was lost, and audit the queue."""
+    _log("stalled notices released", loop.watch())
 
 
 def _log(what: str, tally: object) -> None:

@@ -59,7 +59,16 @@ def test_only_the_transport_speaks_smtp() -> None:
 
 #: Where the present instant enters; everywhere else it is an argument.
 #: config/instants.py is the clock that the edges ask.
-EDGES = ("config/instants.py", "/admin/", "/admin.py", "/management/", "/tasks.py", "/demo/", "/views.py", "/templatetags/")
+EDGES = (
+    "config/instants.py",
+    "/admin/",
+    "/admin.py",
+    "/management/",
+    "/tasks.py",
+    "/demo/",
+    "/views.py",
+    "/templatetags/",
+)
 
 
 def test_only_edges_ask_what_time_it_is() -> None:

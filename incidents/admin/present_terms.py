@@ -10,12 +10,12 @@ from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
 from django.template.response import TemplateResponse
-from django.utils import timezone
 from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
 from agreements.models import ServiceAgreement
+from config import instants
 from config.admin import ACTING_METHODS, list_of
 from config.forms import add_refusal, reason_field
 from incidents import deadlines, lifecycle
@@ -97,7 +97,7 @@ def _apply(request: HttpRequest, form: ApplyForm, found: list[deadlines.Change])
         changed = lifecycle.apply_present_terms(
             chosen,
             by=request.user,  # type: ignore[arg-type]  # the site lets nobody in who is not signed in
-            now=timezone.now(),
+            now=instants.now(),
             reason=form.cleaned_data["reason"],
         )
     except ValidationError as error:

@@ -11,14 +11,13 @@ from django import forms
 from django.contrib import messages
 from django.core.exceptions import ValidationError
 from django.db.models import Count
-from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
 from agreements.models import Client, Contact, Obligation, Service
-from config import times
+from config import instants, times
 from config.admin import act_url, page_of
 from config.forms import ActForm, Done, InstantField, of, reason_field
 from config.models import User
@@ -416,7 +415,7 @@ class Merge(VerbForm):
                 "owes this one's clients what they have not yet had."
             )
         try:
-            return self._preview(into, timezone.now())
+            return self._preview(into, instants.now())
         except ValidationError as refusal:
             return " ".join(refusal.messages)
 

@@ -75,6 +75,10 @@ class DeadlineQuerySet(models.QuerySet["Deadline"]):
         """Those with a moment that has come, nearest contractual due time first."""
         return self.filter(next_action_at__lte=now).order_by("next_action_at", "pk")
 
+    def next_action_by(self, instant: dt.datetime) -> dt.datetime | None:
+        """When the next moment comes, if that is by then."""
+        return self.due_for_action(instant).values_list("next_action_at", flat=True).first()
+
     def with_standing(self, now: dt.datetime) -> models.QuerySet[WithAnnotations[Deadline, StandingNow]]:
         """Adds `standing_now`; says in SQL what Deadline.standing says in Python."""
         done = models.functions.Coalesce(

@@ -9,15 +9,11 @@ from types import FrameType
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.db import Error, close_old_connections
-from django.utils import timezone
+from django.db import Error
 
 from config import instants
-from incidents import notices, outbox, watchdog
+from incidents import loop, outbox, watchdog
 from incidents.models import Notice
-
-TICK = 1.0  # seconds
-STALLED_EVERY = 60  # ticks
 
 
 class Command(BaseCommand):
@@ -44,30 +40,24 @@ class Command(BaseCommand):
 
     def _run(self, **options: Any) -> None:
         if not options["loop"]:
-            self._tick(with_stalled=True)
+            self._run_once()
             return
-        stopped = threading.Event()
+        stop = threading.Event()
 
-        def stop(signum: int, frame: FrameType | None) -> None:
-            stopped.set()
+        def stop_now(signum: int, frame: FrameType | None) -> None:
+            stop.set()
 
         for signum in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(signum, stop)
-        self.stdout.write("Raising and delivering notices every second. Ctrl-C stops.")
-        tick = 0
-        while not stopped.is_set():
-            try:
-                self._tick(with_stalled=tick % STALLED_EVERY == 0)
-            except Exception as error:  # noqa: BLE001 - the loop must outlive whatever one pass runs into
-                self.stderr.write(f"This pass failed; the next one tries again: {type(error).__name__}: {error}")
-            tick += 1
-            stopped.wait(TICK)
+            signal.signal(signum, stop_now)
+        self.stdout.write("Raising and delivering notices as they come. Ctrl-C stops.")
+        loop.run(stop)
 
-    def _tick(self, *, with_stalled: bool) -> None:
-        close_old_connections()
-        released = outbox.release_stalled(timezone.now()) if with_stalled else 0
-        raised = notices.raise_due(timezone.now())
-        tried = outbox.deliver(timezone.now())
+    def _run_once(self) -> None:
+        """One pass of everything: what cron calls each minute."""
+        released = outbox.release_stalled(instants.now())
+        raised = loop.plan(then=lambda: None)
+        tried = loop.send()
+        watchdog.keep_watch(instants.now())
         if released or raised or tried:
             told = ", ".join(f"{count} {outcome}" for outcome, count in tried.items()) or "none"
             self.stdout.write(f"Stalled released: {released}. Deadlines raised: {raised}. Notices tried: {told}.")

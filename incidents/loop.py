@@ -1,0 +1,91 @@
+"""The planner, the sender and the auditor in one process, each in a thread of its own, without any broker.
+
+What the Celery tasks do, too, calls these passes. A mail server that takes its time holds up nobody but the sender.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import Counter
+from collections.abc import Callable
+
+from django.db import close_old_connections, connection
+
+from config import instants
+from incidents import notices, outbox, watchdog
+from incidents.models.sending import Part
+
+logger = logging.getLogger(__name__)
+
+TICK = 1.0  # seconds from one pass of the planner or the sender to the next, unless somebody nudges
+WATCH_EVERY = 60.0  # seconds from one audit to the next
+CALM_AFTER_ERROR = 1.0  # seconds
+
+
+def _never() -> bool:
+    return False
+
+
+# ── one pass each ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def plan(then: Callable[[], object]) -> int:
+    """One second of planning: makes what is due, and what falls due meanwhile at its very instant."""
+    raised = notices.raise_as_they_come(instants.now(), then=then)
+    watchdog.beat(Part.PLANNER, instants.now())
+    return raised
+
+
+def send(should_stop: Callable[[], bool] = _never) -> Counter[str]:
+    """Send what is due."""
+    watchdog.beat(Part.SENDER, instants.now())
+    return outbox.deliver(instants.now(), should_stop=should_stop)
+
+
+def watch() -> int:
+    """Give back what a lost worker held, then audit the queue; returns how many were given back."""
+    released = outbox.release_stalled(instants.now())
+    watchdog.keep_watch(instants.now())
+    return released
+
+
+# ── all together, until told to stop ────────────────────────────────────────────────────────────────────────────────
+
+
+def run(stop: threading.Event) -> None:
+    """Until `stop` is set; then the mail in hand is finished and the rest handed back."""
+    nudge = threading.Event()  # rows were made: the sender need not wait for its tick
+    never = threading.Event()
+    parts = (
+        threading.Thread(target=_repeat, args=("planner", lambda: plan(nudge.set), TICK, never, stop)),
+        threading.Thread(target=_repeat, args=("sender", lambda: send(stop.is_set), TICK, nudge, stop)),
+        threading.Thread(target=_repeat, args=("auditor", watch, WATCH_EVERY, never, stop)),
+    )
+    for thread in parts:
+        thread.start()
+    stop.wait()
+    for event in (nudge, never):
+        event.set()  # nobody sleeps on
+    for thread in parts:
+        thread.join()
+
+
+def _repeat(name: str, step: Callable[[], object], every: float, nudge: threading.Event, stop: threading.Event) -> None:
+    try:
+        while not stop.is_set():
+            close_old_connections()
+            wait = every
+            nudge.clear()
+            try:
+                if done := step():
+                    logger.info("%s: %s", name, done)
+            except Exception:  # the loop must outlive whatever one pass runs into
+                logger.exception("The %s's pass failed; the next one tries again.", name)
+                connection.close()
+                wait = CALM_AFTER_ERROR
+            if not stop.is_set():
+                nudge.wait(wait)
+    finally:
+        outbox.hang_up()
+        connection.close()
