@@ -8,26 +8,20 @@ from __future__ import annotations
 
 import datetime as dt
 import enum
-import re
-import uuid
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
-from django.core.signing import BadSignature, Signer
 from django.db import models, transaction
-from django.urls import reverse
 from django.utils import translation
 from django.utils.translation import gettext as _
 
 from config.history import acting
 from config.models import User
+from incidents import acknowledgement_link, outbox
 from incidents.models import Acknowledgement, DeliveryAttempt, Incident, Notice, TimelineEntry
 from incidents.models.notice import NoticeState, Outcome
 
 LINK_LIFE = dt.timedelta(days=90)  # from the making of the notice
-
-#: A part of a link that lets its reader acknowledge, wherever it stands in a text.
-_SECRET = re.compile(r"(?<=/)[0-9a-f]{32}\.[\w-]{43}(?=/)", re.ASCII)
 
 
 class LinkStanding(enum.Enum):
@@ -42,26 +36,15 @@ class LinkStanding(enum.Enum):
 # ── the link ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def link(key: uuid.UUID) -> str:
-    """The address for the notice whose Message-ID begins with this key; made before the notice is a row."""
-    return settings.PUBLIC_URL + reverse("incidents:acknowledge", args=[f"{_signer().sign(key.hex)}/"])
-
-
 def find(token: str) -> Notice | None:
     """The client's notice that a link was made for, if it may have reached the client; None for anything else.
 
     Nothing is asked of the database unless the signature is ours, under SECRET_KEY or one of its fallbacks.
     """
-    try:
-        key = uuid.UUID(hex=_signer().unsign(token))
-    except BadSignature:
+    key = acknowledgement_link.key_in(token)
+    if key is None:
         return None
     return _readable().filter(message_id__startswith=f"<{key}@").first()
-
-
-def _signer() -> Signer:
-    # "." instead of ":" as some mail programs end a link at a colon.
-    return Signer(salt="incidents.acknowledgement", sep=".")
 
 
 def _readable() -> models.QuerySet[Notice]:
@@ -86,15 +69,7 @@ def standing(notice: Notice, now: dt.datetime) -> LinkStanding:
 def paragraphs(notice: Notice) -> list[str]:
     """The text of the mail as its own page shows it: without the paragraph that leads to that page."""
     parts = (part.strip("\r\n") for part in notice.text.split("\n\n"))
-    return [part for part in parts if part.strip() and not _SECRET.search(part)]
-
-
-def masked(content: str) -> str:
-    """A notice's text or HTML for colleagues to read: with its links made useless.
-
-    Whoever has a link can press the button, and a colleague's pressing would prove nothing.
-    """
-    return _SECRET.sub("…", content)
+    return [part for part in parts if part.strip() and not acknowledgement_link.is_in(part)]
 
 
 # ── the verbs ───────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -124,7 +99,7 @@ def record(
             notice=notice, at=now, from_address=from_address, user_agent=user_agent
         )
         _log(incident, notice, now)
-        # Both rows are still locked here: the place to conclude from the reading that a doubtful notice has arrived.
+        outbox.prove_arrival(notice, incident, now=now)
     return acknowledged
 
 

@@ -20,7 +20,7 @@ from django.utils import translation
 
 from agreements.models import Client, Obligation, ServiceAgreement
 from agreements.models.commitment import event_in_words
-from incidents import letter
+from incidents import acknowledgement_link, letter
 from incidents.models import (
     AffectedAgreement,
     Deadline,
@@ -113,7 +113,9 @@ class AcknowledgementFacts:
 
 @dataclass(frozen=True)
 class NoticeFacts:
-    """One mail to one person at the client; `text` is its body as sent, the sentence that it is late included."""
+    """One mail to one person at the client; `text` is its body as sent, the sentence that it is late included,
+    and the secret part of the client's link left out: whoever reads this document must not be able to press its button.
+    """
 
     incident: str
     kind: str
@@ -323,7 +325,7 @@ def _notice_facts(notices: Sequence[Notice]) -> tuple[NoticeFacts, ...]:
             server_answer=notice.server_answer,
             attempts=tuple(_attempt(attempt) for attempt in notice.attempts.all()),
             acknowledgement=_acknowledgement(notice),
-            text=letter.text_of(notice),
+            text=acknowledgement_link.masked(letter.text_of(notice)),
         )
         for notice in notices
     )

@@ -450,7 +450,7 @@ def _while(attempt: AttemptFacts) -> str:
 
 def _body_label(notice: NoticeFacts) -> str:
     if notice.accepted_at:
-        return _("The body as sent")
+        return _("The body as sent (“…” stands for the secret part of the client’s link)")
     if notice.state in (*WAITING_STATES, *HELD_STATES):
         return _("The body as it will be sent")
     return _("The body as it was made; no mail server accepted it")

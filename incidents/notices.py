@@ -32,7 +32,7 @@ from agreements.terms import Audience, Moment, MomentKind
 from config import roles, times
 from config.instants import Watch
 from config.models import User
-from incidents import acknowledgement, letter
+from incidents import acknowledgement_link, letter
 from incidents.models import AffectedService, Deadline, Incident, Notice, Responder
 from incidents.models.deadline import read_terms
 from incidents.models.notice import WARNINGS, NoticeKind, NoticeState, Rank
@@ -416,7 +416,7 @@ def compose(
         "late_note_place": letter.LATE_NOTE_PLACE,
         "is_this_message": kind in (NoticeKind.CLIENT_NOTICE, NoticeKind.HOLDING_NOTICE, NoticeKind.UPDATE),
         "staff_url": settings.PUBLIC_URL + reverse("admin:incidents_incident_change", args=[incident.pk]),
-        "acknowledge_url": acknowledgement.link(key) if recipient.contact_id else "",
+        "acknowledge_url": acknowledgement_link.link(key) if recipient.contact_id else "",
     }
     with translation.override(recipient.language):
         context["owed"] = AgreedLine.of(deadline) if deadline else None
@@ -481,6 +481,9 @@ def _plain_facts(kind: NoticeKind, context: dict[str, Any]) -> Page:
         _("Affects %(services)s.") % {"services": ", ".join(context["services"])},
         _("Due by %(due)s.") % {"due": times.in_zone(deadline.due_at, zone)} if deadline and deadline.due_at else "",
         context["message"],
+        _("Please confirm that you have read this: %(link)s") % {"link": context["acknowledge_url"]}
+        if context["acknowledge_url"]
+        else "",
     ]
     text = "\n\n".join(line for line in lines if line) + "\n"
     html = format_html("<!doctype html><body>{}{}</body>", mark_safe(letter.LATE_NOTE_PLACE), linebreaks(text, True))  # noqa: S308 - a constant

@@ -329,6 +329,24 @@ def meet_by(notice: Notice, incident: Incident, *, at: dt.datetime, now: dt.date
     )
 
 
+def prove_arrival(notice: Notice, incident: Incident, *, now: dt.datetime) -> None:
+    """Its client has read it, so a notice in doubt arrived: no copy goes any more, and it met what it owed.
+
+    It counts as of its last try with an unknown outcome. Expects the caller's transaction with both rows locked. What
+    is being transmitted again is left to its worker.
+    """
+    doubtful = notice.attempts.filter(outcome=Outcome.AMBIGUOUS).order_by("at").last()
+    if doubtful is None or notice.state not in (*WAITING_STATES, *STUCK_STATES, NoticeState.LEASED):
+        return
+    is_first = not _was_accepted_for_another(notice)
+    notice.state, notice.accepted_at = NoticeState.HANDLED, doubtful.at
+    notice.state_reason = _("It arrived: the client has acknowledged it.")
+    notice.lease_token = notice.leased_until = None
+    notice.save()
+    if notice.kind in MEETS and is_first:
+        meet_by(notice, incident, at=doubtful.at, now=now)
+
+
 def _lock_incident_it_meets(notice: Notice) -> Incident | None:
     if notice.kind not in MEETS or notice.incident_id is None:
         return None

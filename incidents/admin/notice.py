@@ -20,7 +20,7 @@ from agreements.models import Client
 from config import times
 from config.admin import Button, act_url, badge, link, zoned
 from config.filters import DayFilter, FilteredAdmin
-from incidents import acknowledgement, handling
+from incidents import acknowledgement_link, handling
 from incidents.admin import attention, badges
 from incidents.admin.decisions import DECISIONS, RevokeLink, buttons_for
 from incidents.models import Acknowledgement, DeliveryAttempt, Notice
@@ -231,7 +231,7 @@ class NoticeAdmin(FilteredAdmin):
     @admin.display(description=_("text"))
     def text_shown(self, notice: Notice) -> SafeString:
         """Without the client's own link: a colleague who presses its button would prove nothing."""
-        return format_html("<div>{}</div>", linebreaksbr(acknowledgement.masked(notice.text), autoescape=True))
+        return format_html("<div>{}</div>", linebreaksbr(acknowledgement_link.masked(notice.text), autoescape=True))
 
     @admin.display(description=_("as a mail program shows it"))
     def html_shown(self, notice: Notice) -> SafeString:
@@ -240,5 +240,5 @@ class NoticeAdmin(FilteredAdmin):
             '<details><summary>{}</summary><iframe class="mail" sandbox="" title="{}" srcdoc="{}"></iframe></details>',
             _now("Show"),
             _now("The message as a mail program shows it"),
-            acknowledgement.masked(notice.html),
+            acknowledgement_link.masked(notice.html),
         )

@@ -23,7 +23,7 @@ from pytest_django import Settings
 
 from agreements.models import Client, Contact, ServiceAgreement, Severity
 from config.models import User
-from incidents import acknowledgement, lifecycle, notices, views
+from incidents import acknowledgement, acknowledgement_link, lifecycle, notices, views
 from incidents.acknowledgement import LINK_LIFE
 from incidents.models import Acknowledgement, DeliveryAttempt, Incident, Notice, TimelineEntry
 from incidents.models.notice import DeliveryPhase, NoticeKind, NoticeState, Outcome
@@ -125,7 +125,7 @@ class TestLink:
         for made in Notice.objects.all():
             is_clients = made.contact_id is not None
             kinds[is_clients].add(NoticeKind(made.kind))
-            link = acknowledgement.link(key_of(made))
+            link = acknowledgement_link.link(key_of(made))
             assert (link in made.text.splitlines()) is is_clients, made
             assert (f'href="{link}"' in made.html) is is_clients, made
             assert ("/notice/" in made.text + made.html) is is_clients, made
@@ -175,7 +175,7 @@ class TestLink:
     def test_masked_it_is_of_no_use_to_whoever_reads_the_notice_in_the_office(self, notice: Notice) -> None:
         for content in (notice.text, notice.html):
             assert token_of(notice) in content
-            masked = acknowledgement.masked(content)
+            masked = acknowledgement_link.masked(content)
             assert token_of(notice) not in masked
             assert "/notice/…/" in masked
 
@@ -362,7 +362,7 @@ class TestUselessLinks:
         assert not Acknowledgement.objects.exists()
 
     def test_forged_and_unknown_look_the_same(self, notice: Notice, client: Browser) -> None:
-        unknown = acknowledgement.link(uuid.uuid4()).removeprefix("http://127.0.0.1:8000")
+        unknown = acknowledgement_link.link(uuid.uuid4()).removeprefix("http://127.0.0.1:8000")
         waiting = Notice.objects.exclude(pk=notice.pk)[0]
         pages = {
             self.refused(client, address, 404, "There is nothing to read at this address")
@@ -538,3 +538,34 @@ class TestFromWhere:
         settings.SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
         request = RequestFactory().get("/", REMOTE_ADDR="127.0.0.1", headers={"X-Forwarded-For": forwarded})
         assert views.client_address(request) == address
+
+
+class TestProof:
+    """G5: only the client's acknowledgement proves reading, and what was read has arrived."""
+
+    def doubtful(self, notice: Notice, state: NoticeState) -> None:
+        Notice.objects.filter(pk=notice.pk).update(state=state, accepted_at=None, ambiguous_tries=1)
+        DeliveryAttempt.objects.filter(notice=notice).delete()
+        DeliveryAttempt.objects.create(
+            notice=notice, at=notice.made_at, worker="w", outcome=Outcome.AMBIGUOUS, phase=DeliveryPhase.BODY
+        )
+
+    @pytest.mark.parametrize("state", [NoticeState.REVIEW, NoticeState.RETRY_WAIT])
+    def test_a_notice_in_doubt_has_arrived_once_its_client_says_so_and_meets_what_it_owed(
+        self, notice: Notice, incident: Incident, state: NoticeState
+    ) -> None:
+        self.doubtful(notice, state)
+        acknowledgement.record(notice, now=timezone.now())
+        notice = Notice.objects.get(pk=notice.pk)
+        assert (notice.state, notice.state_reason) == (
+            NoticeState.HANDLED,
+            "It arrived: the client has acknowledged it.",
+        )
+        met = incident.deadlines.filter(client=notice.client, obligation="notify", met_at=notice.made_at)
+        assert met.exists(), "as of the try whose answer was lost"
+        assert notice.history.first().actor_name == "system: acknowledgement"
+
+    def test_what_was_accepted_stays_as_it_is(self, notice: Notice) -> None:
+        Notice.objects.filter(pk=notice.pk).update(state=NoticeState.SENT, accepted_at=notice.made_at)
+        acknowledgement.record(notice, now=timezone.now())
+        assert Notice.objects.get(pk=notice.pk).state == NoticeState.SENT

@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from agreements.models import Client, Contact, Obligation, Service, ServiceAgreement
 from config.models import User
-from incidents import acknowledgement, handling, lifecycle
+from incidents import acknowledgement_link, handling, lifecycle
 from incidents.admin import attention
 from incidents.models import Acknowledgement, Deadline, DeliveryAttempt, Incident, Notice, Sending
 from incidents.models.notice import DeliveryPhase, NoticeKind, NoticeState, Outcome
@@ -478,7 +478,7 @@ def test_a_notice_shows_all_that_became_of_it_and_no_link_to_press(
     assert page_of(notice) in shown(browser.get(page_of(other)))  # what it was sent instead of
     [link] = {part for part in notice.text.split() if "/notice/" in part}
     assert link not in text
-    assert link not in notice.text.replace(link, acknowledgement.masked(link))
+    assert link not in notice.text.replace(link, acknowledgement_link.masked(link))
 
 
 def test_the_clients_link_is_revoked_with_a_reason_once(browser: Browser, incident: Incident, olga: User) -> None:

@@ -21,6 +21,7 @@ from pypdf import PdfReader
 from agreements.models import Client, Contact, Obligation, ServiceAgreement, Severity
 from config.models import User
 from incidents import lifecycle, outbox
+from incidents.acknowledgement_link import masked
 from incidents.evidence import Evidence, evidence_of
 from incidents.evidence_document import document_of
 from incidents.evidence_pdf import pdf_of
@@ -162,7 +163,7 @@ def test_it_shows_what_was_owed_when_due_when_accepted_by_whom_and_what_was_said
         "203.0.113.9",
         "Mozilla/5.0 Firefox/140",
         "it does not mean that anybody has read it",
-        *notice.text.split("\n"),
+        *masked(notice.text).split("\n"),
         "by Olga Petrova",
     ):
         assert squeezed(expected) in said, expected
@@ -174,14 +175,14 @@ def test_the_body_of_a_late_notice_begins_with_the_sentence_that_it_is_late(
     late = "This message is late: it was due by 24 Nov 2026, 08:40 EST."
     Notice.objects.filter(pk=the_notice(northwind).pk).update(is_marked_late=True, late_note=late)
     facts = facts_of(incident, northwind).notices[0]
-    assert facts.text == f"{late}\n\n{the_notice(northwind).text}"
+    assert facts.text == f"{late}\n\n{masked(the_notice(northwind).text)}"
     assert "It went out late" in words_in(page(olga, incident, northwind))
 
 
 def test_spaces_and_line_breaks_of_the_body_are_kept_on_the_page(
     incident: Incident, northwind: ServiceAgreement, olga: User
 ) -> None:
-    assert html.escape(the_notice(northwind).text) in page(olga, incident, northwind)
+    assert html.escape(masked(the_notice(northwind).text)) in page(olga, incident, northwind)
     assert "  Downloads  work." in the_notice(northwind).text
 
 
