@@ -63,6 +63,25 @@ def _major_version(folder: Path) -> int:
     return int(name) if name.isdecimal() else 0
 
 
+class SmallDisk:
+    """A tablespace on a disk that is soon full."""
+
+    def __init__(self, folder: Path) -> None:
+        self.tablespace = f"small_{secrets.token_hex(4)}"
+        self._ballast = folder / "ballast"
+
+    @contextmanager
+    def full(self) -> Iterator[None]:
+        """Not a byte is free inside the block."""
+        try:
+            with self._ballast.open("wb", buffering=0) as ballast, contextlib.suppress(OSError):
+                while True:
+                    ballast.write(bytes(4096))
+            yield
+        finally:
+            self._ballast.unlink()
+
+
 class PostgresServer:
     """A PostgreSQL server for tests.
 
@@ -122,13 +141,15 @@ class PostgresServer:
         """The last lines that the server logged; nothing for a server that is not ours."""
         return children.tail(self._home / "log") if self.is_ours else ""
 
-    def create_database(self, *, template: str | None = None) -> str:
+    def create_database(self, *, template: str | None = None, on: SmallDisk | None = None) -> str:
         """Make an empty database, or a copy of the one that the URL `template` names; the new one's URL."""
         name = f"test_{secrets.token_hex(6)}"
         statement = sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name))
         if template is not None:
             source = sql.Identifier(urlsplit(template).path.lstrip("/"))
             statement = sql.SQL("{} TEMPLATE {}").format(statement, source)
+        if on is not None:
+            statement = sql.SQL("{} TABLESPACE {}").format(statement, sql.Identifier(on.tablespace))
         self._execute(statement)
         self._databases.append(name)
         return urlunsplit(urlsplit(self._admin_url)._replace(path=f"/{name}"))
@@ -169,6 +190,27 @@ class PostgresServer:
             yield
         finally:
             self.start()
+
+    @contextmanager
+    def small_disk(self, megabytes: int) -> Iterator[SmallDisk]:
+        """A disk of that size for databases (their log goes elsewhere). Skips where mounting is not allowed."""
+        self._must_be_ours("fill a disk of")
+        folder = Path(tempfile.mkdtemp(prefix="disk-", dir=self._home))
+        mount = ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", str(folder)]
+        if shutil.which("mount") is None or subprocess.run(mount, capture_output=True, check=False).returncode:
+            pytest.skip("A small disk cannot be mounted here.")
+        try:
+            if self._user:
+                shutil.chown(folder, self._user)
+            disk = SmallDisk(folder)
+            name, place = sql.Identifier(disk.tablespace), sql.Literal(str(folder))
+            self._execute(sql.SQL("CREATE TABLESPACE {} LOCATION {}").format(name, place))
+            try:
+                yield disk
+            finally:
+                self._execute(sql.SQL("DROP TABLESPACE {}").format(name))
+        finally:
+            subprocess.run(["umount", "-l", folder], check=True)
 
     @property
     def _home(self) -> Path:
