@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-import time
 from typing import Any
 
 from django.utils import timezone
@@ -72,10 +71,3 @@ def _facts() -> dict[str, Any]:
             Deadline.objects.filter(obligation="notify", met_at__isnull=False).values_list("client__name", flat=True)
         ),
     }
-
-
-def time_a_declaration() -> None:
-    """Print how many seconds it takes to declare an incident, doorbell included."""
-    started = time.monotonic()
-    declare()
-    print(time.monotonic() - started)

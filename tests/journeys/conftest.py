@@ -64,6 +64,6 @@ def product(request: pytest.FixtureRequest, processes: Processes, smtp_sink: Smt
 
 
 @pytest.fixture
-def real_product(processes: Processes, smtp_sink: SmtpSink, postgres_url: str, redis_server: Any) -> Product:
-    """The product on PostgreSQL and Redis."""
-    return _product(processes, smtp_sink, REAL, DATABASE_URL=postgres_url, REDIS_URL=redis_server.url)
+def small_product(processes: Processes, smtp_sink: SmtpSink) -> Product:
+    """The product on SQLite and files; on the real parts tests/faults holds it to the same and more."""
+    return _product(processes, smtp_sink, SMALL)
