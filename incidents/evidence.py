@@ -363,14 +363,14 @@ def _told(incident: Incident, deadlines: Sequence[Deadline], notices: Sequence[N
     if not otherwise:
         return ()
     recorded = _recorded(otherwise)
-    visible = _visible_entries(incident, {deadline.met_at for deadline in otherwise if deadline.met_at})
+    entries = _entries(incident, {deadline.met_at for deadline in otherwise if deadline.met_at})
     return tuple(
         ToldFacts(
             obligation=deadline.obligation,
             agreement=str(deadline.agreement),
             at=deadline.met_at,
             recorded_at=recorded[deadline.pk].at,
-            words=recorded[deadline.pk].words_if_in(visible[deadline.met_at]),
+            words=recorded[deadline.pk].words_if_in(entries[deadline.met_at], deadline.client),
         )
         for deadline in otherwise
         if deadline.met_at and deadline.pk in recorded
@@ -384,10 +384,10 @@ class _Recorded:
     at: dt.datetime
     evidence: str
 
-    def words_if_in(self, entries: Iterable[str]) -> str:
-        """The evidence, if one of these timeline entries, which clients may read, is the one that tells it."""
-        is_open = self.evidence and any(entry.endswith(self.evidence) for entry in entries)
-        return self.evidence if is_open else ""
+    def words_if_in(self, entries: Iterable[str], client: Client) -> str:
+        """The evidence, if one of these timeline entries tells that this client was told so; else it is no evidence."""
+        is_told = self.evidence and any(str(client) in entry and entry.endswith(self.evidence) for entry in entries)
+        return self.evidence if is_told else ""
 
 
 def _recorded(deadlines: Sequence[Deadline]) -> Mapping[int, _Recorded]:
@@ -402,9 +402,9 @@ def _recorded(deadlines: Sequence[Deadline]) -> Mapping[int, _Recorded]:
     return found
 
 
-def _visible_entries(incident: Incident, instants: Iterable[dt.datetime]) -> Mapping[dt.datetime, list[str]]:
+def _entries(incident: Incident, instants: Iterable[dt.datetime]) -> Mapping[dt.datetime, list[str]]:
     found: dict[dt.datetime, list[str]] = defaultdict(list)
-    entries = TimelineEntry.objects.filter(incident=incident, is_client_visible=True, happened_at__in=list(instants))
+    entries = TimelineEntry.objects.filter(incident=incident, happened_at__in=list(instants))
     for happened_at, text in entries.values_list("happened_at", "text"):
         found[happened_at].append(text)
     return found

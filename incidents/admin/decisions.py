@@ -195,7 +195,12 @@ class ToldOtherwise(DecisionForm):
     label = _("Told by other means")
     channel = forms.ChoiceField(label=_("By what"), choices=handling.Channel.choices)
     at = at_field(_("When they were told"))
-    evidence = evidence_field(_("How they were told and who took it, for example “+1 555 0100, spoke to Ms Reyes”."))
+    evidence = evidence_field(
+        _(
+            "How they were told and who took it, for example “+1 555 0100, spoke to Ms Reyes”. It stands in the "
+            "evidence for this client."
+        )
+    )
     reason = reason_field(help_text=_("Why it was not mailed. Kept in the audit trail."))
 
     @classmethod

@@ -238,7 +238,10 @@ class RecordTold(VerbForm):
         label=_("Evidence"),
         max_length=2_000,
         widget=forms.Textarea(attrs={"rows": 3}),
-        help_text=_("How they were told and who took it, for example “called +1 555 0100, spoke to Ms Reyes”."),
+        help_text=_(
+            "How they were told and who took it, for example “called +1 555 0100, spoke to Ms Reyes”. It stands in the "
+            "evidence for this client."
+        ),
     )
 
     def __init__(self, *args: Any, **options: Any) -> None:
