@@ -15,7 +15,7 @@ from config.models import User
 from tests import cast
 from tests.services.smtp import SmtpSink
 
-pytest_plugins = ["tests.services.fixtures"]
+pytest_plugins = ["tests.services.fixtures", "tests.journeys.seeded"]
 
 ROLE_MIGRATIONS = (
     "config.migrations.0002_roles",
@@ -77,3 +77,26 @@ def relay(smtp_sink: SmtpSink, settings: Settings) -> Any:
     outbox.hang_up()
     yield smtp_sink
     outbox.hang_up()
+
+
+# ── how the suite is run ────────────────────────────────────────────────────────────────────────────────────────────
+#: The longest first, so that what is quick fills the gaps at the end.
+LONG = (
+    "tests/test_on_postgresql.py",
+    "tests/journeys/test_replay.py",
+    "tests/journeys/test_demo.py",
+    "tests/journeys/",
+    "tests/faults/",
+    "tests/browser/",
+    "tests/services/",
+)
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
+    """The whole suite is shared by all cores; tests that are named on the command line run here, one after another."""
+    return 0 if config.args_source is pytest.Config.ArgsSource.ARGS else None
+
+
+@pytest.hookimpl(trylast=True)  # after pytest-django, which puts first what needs the database
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: next((n for n, path in enumerate(LONG) if item.nodeid.startswith(path)), len(LONG)))

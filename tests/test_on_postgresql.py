@@ -11,7 +11,11 @@ import pytest
 from django.conf import settings
 
 ROOT = Path(__file__).resolve().parent.parent
-FOLDERS = ("tests/agreements", "tests/config", "tests/incidents", "tests/reviews")
+#: Run apart, so that the suite's processes can share them.
+PARTS = {
+    "incidents": ("tests/incidents",),
+    "the-rest": ("tests/agreements", "tests/config", "tests/reviews"),
+}
 #: What asks no database, or starts the demo, which has its own.
 ELSEWHERE = (
     "tests/agreements/test_clock.py",
@@ -29,10 +33,11 @@ ELSEWHERE = (
 @pytest.mark.skipif(
     "postgresql" in settings.DATABASES["default"]["ENGINE"], reason="This run is on PostgreSQL already."
 )
-def test_the_same_contract_holds_on_postgresql(postgres_url: str) -> None:
+@pytest.mark.parametrize("folders", [pytest.param(folders, id=name) for name, folders in PARTS.items()])
+def test_the_same_contract_holds_on_postgresql(postgres_url: str, folders: tuple[str, ...]) -> None:
     done = subprocess.run(
         [
-            *(sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *FOLDERS),
+            *(sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *folders),
             *(f"--ignore={path}" for path in ELSEWHERE),
         ],
         cwd=ROOT,

@@ -63,7 +63,8 @@ def test_it_is_only_read(browser: Browser, contoso: ServiceAgreement) -> None:
     assert browser.get(address(contoso).replace(str(contoso.pk), "4711")).status_code == 404
     with CaptureQueriesContext(connection) as captured:
         browser.get(address(contoso), FRIDAY)
-    writing = [query["sql"] for query in captured if not query["sql"].startswith(("SELECT", "SAVEPOINT", "RELEASE"))]
+    asked = [query["sql"].lstrip("(") for query in captured]
+    writing = [sql for sql in asked if not sql.startswith(("SELECT", "SAVEPOINT", "RELEASE"))]
     assert not writing
 
 

@@ -211,7 +211,7 @@ def test_every_kind_of_page_shows_the_banner_until_everything_is_at_work(browser
         shown = browser.get(address).content.decode()
         assert shown.count(BANNER) == 1, address
         assert "Silent for 5 min: the planner" in shown, address
-        assert f"{reverse('admin:incidents_notice_changelist')}?state=stuck" in shown, address
+        assert reverse("admin:incidents_attention") in shown, address
     beat()
     for address in pages:
         assert BANNER not in browser.get(address).content.decode(), address

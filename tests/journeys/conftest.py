@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.journeys.seeded import copy_postgres, copy_sqlite
+from tests.services.postgres import PostgresServer
 from tests.services.processes import Processes
+from tests.services.redis import RedisServer
 from tests.services.smtp import SmtpSink
 
 
@@ -40,30 +43,34 @@ class Product:
             self.processes.start_beat(f"{name}-beat")
 
 
-def _product(processes: Processes, inbox: SmtpSink, parts: str, **env: str) -> Product:
-    processes.env |= {"EMAIL_URL": inbox.url, **env}
-    processes.manage("migrate", "-v0")
-    product = Product(processes, inbox, parts)
-    product.act("seed()")
-    return product
-
-
 SMALL, REAL = "SQLite and files", "PostgreSQL and Redis"
 
 
+def _small_product(processes: Processes, inbox: SmtpSink, seeded: Path) -> Product:
+    copy_sqlite(seeded, processes)
+    processes.env["EMAIL_URL"] = inbox.url
+    return Product(processes, inbox, SMALL)
+
+
+def _real_product(
+    processes: Processes, inbox: SmtpSink, redis: RedisServer, postgres: PostgresServer, url: str, seeded: str
+) -> Product:
+    copy_postgres(seeded, url, postgres)
+    processes.env |= {"EMAIL_URL": inbox.url, "DATABASE_URL": url, "REDIS_URL": redis.url}
+    return Product(processes, inbox, REAL)
+
+
 @pytest.fixture(params=[SMALL, REAL])
-def product(request: pytest.FixtureRequest, processes: Processes, smtp_sink: SmtpSink) -> Iterator[Product]:
+def product(request: pytest.FixtureRequest, processes: Processes, smtp_sink: SmtpSink) -> Product:
     """The product with its cast, on either set of parts; nothing but the database is running yet."""
+    started = request.getfixturevalue
     if request.param == SMALL:
-        yield _product(processes, smtp_sink, SMALL)
-        return
-    redis = request.getfixturevalue("redis_server")
-    yield _product(
-        processes, smtp_sink, REAL, DATABASE_URL=request.getfixturevalue("postgres_url"), REDIS_URL=redis.url
-    )
+        return _small_product(processes, smtp_sink, started("seeded_sqlite"))
+    databases = started("postgres"), started("postgres_url"), started("seeded_postgres")
+    return _real_product(processes, smtp_sink, started("redis_server"), *databases)
 
 
 @pytest.fixture
-def small_product(processes: Processes, smtp_sink: SmtpSink) -> Product:
+def small_product(processes: Processes, smtp_sink: SmtpSink, seeded_sqlite: Path) -> Product:
     """The product on SQLite and files; on the real parts tests/faults holds it to the same and more."""
-    return _product(processes, smtp_sink, SMALL)
+    return _small_product(processes, smtp_sink, seeded_sqlite)

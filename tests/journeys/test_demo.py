@@ -18,6 +18,7 @@ from urllib.parse import urlencode
 import pytest
 
 from reviews.demo.inbox import Entry, Inbox
+from tests.journeys.seeded import copy_sqlite
 from tests.services import children
 from tests.services.processes import Processes
 
@@ -210,8 +211,10 @@ def test_any_database_but_its_own_is_refused_with_a_sentence(processes: Processe
         assert "Traceback" not in refused.stderr
 
 
-def test_a_database_in_use_that_the_demo_did_not_make_is_left_alone(processes: Processes) -> None:
-    processes.manage("migrate", "-v0")
+def test_a_database_in_use_that_the_demo_did_not_make_is_left_alone(
+    processes: Processes, migrated_sqlite: Path
+) -> None:
+    copy_sqlite(migrated_sqlite, processes)
     make = "from agreements.models import Client; Client.objects.create(name='A real one', time_zone='UTC')"
     processes.manage("shell", "-v0", "-c", make)
     for options in ((), ("--fresh",)):

@@ -1,0 +1,66 @@
+"""Databases with the schema and the cast, made once in a run by the product's own commands; each journey has a copy."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from tests.services.postgres import PostgresServer
+from tests.services.processes import Processes
+
+
+@pytest.fixture(scope="session")
+def migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A SQLite database with the schema and nothing else. It is for copying."""
+    with Processes(tmp_path_factory.mktemp("migrated")) as processes:
+        processes.manage("migrate", "-v0")
+        return _sqlite_file(processes)
+
+
+@pytest.fixture(scope="session")
+def seeded_sqlite(migrated_sqlite: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A SQLite database with the schema and the cast. It is for copying."""
+    with Processes(tmp_path_factory.mktemp("seeded")) as processes:
+        copy_sqlite(migrated_sqlite, processes)
+        _seed(processes)
+        return _sqlite_file(processes)
+
+
+@pytest.fixture(scope="session")
+def seeded_postgres(postgres: PostgresServer, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The URL of a PostgreSQL database with the schema and the cast. It is for copying."""
+    url = postgres.create_database()
+    with Processes(tmp_path_factory.mktemp("seeded"), {"DATABASE_URL": url}) as processes:
+        processes.manage("migrate", "-v0")
+        _seed(processes)
+    return url
+
+
+def copy_sqlite(source: Path, processes: Processes) -> None:
+    """Give these processes a copy of the database as theirs."""
+    target = _sqlite_file(processes)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with closing(sqlite3.connect(source)) as here, closing(sqlite3.connect(target)) as there:
+        here.backup(there)
+
+
+def copy_postgres(source: str, target: str, postgres: PostgresServer) -> None:
+    """Make the database `target` anew, as a copy of `source`."""
+    new, old = (sql.Identifier(urlsplit(url).path.lstrip("/")) for url in (target, source))
+    with psycopg.connect(postgres.url, autocommit=True) as connection:
+        connection.execute(sql.SQL("DROP DATABASE {}").format(new))
+        connection.execute(sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(new, old))
+
+
+def _seed(processes: Processes) -> None:
+    processes.manage("shell", "-v0", "-c", "from tests.journeys import acts; acts.seed()")
+
+
+def _sqlite_file(processes: Processes) -> Path:
+    return Path(processes.env["DATABASE_URL"].removeprefix("sqlite:///"))
