@@ -172,7 +172,9 @@ class Transport:
             raise DeliveryError(outcome, phase, _describe(error)) from error
         except UnicodeError as error:
             self._drop()
-            raise DeliveryError(Outcome.POISON, phase, _describe(error)) from error
+            # What cannot be written in ASCII is ours (the password, our address) until a recipient is named.
+            outcome = Outcome.CONFIGURATION if phase in BEFORE_A_RECIPIENT else Outcome.POISON
+            raise DeliveryError(outcome, phase, _describe(error)) from error
 
     def _refuse(self, phase: DeliveryPhase, code: int, answer: bytes | str) -> NoReturn:
         """A plain answer: it is certain that nothing was accepted."""

@@ -27,7 +27,7 @@ from incidents.models import DeliveryAttempt, Incident, Notice, Sending
 from incidents.models.notice import DeliveryPhase, NoticeKind, NoticeState, Outcome
 from tests import cast
 from tests.cast import at
-from tests.faults.oracle import nothing_is_lost
+from tests.faults.oracle import all_at_work, nothing_is_lost
 from tests.services.smtp import Phase, SmtpSink
 
 pytestmark = pytest.mark.django_db
@@ -157,11 +157,10 @@ def test_a_server_that_never_says_what_became_of_it_gets_two_copies_then_a_perso
     assert alarm.state == NoticeState.REVIEW, "it met the same server; the audit and every page say so instead"
     nothing_is_lost(at("10:27"), relay, [(incident.reference, OPS)], problems=[NEED_A_PERSON])
 
-    said = {"by": olga, "now": at("10:30"), "reason": "Asked them."}
-    handling.it_arrived(notice, evidence="Kim at Northwind has it before her.", **said)
-    handling.it_arrived(alarm, evidence="I have it before me.", **said)
-    last_try = notice.attempts.order_by("at").last()
-    assert incident.deadlines.get(obligation=Obligation.NOTIFY).met_at == last_try.at
+    for row, evidence in ((notice, "Kim at Northwind has it before her."), (alarm, "I have it before me.")):
+        handling.it_arrived(row, by=olga, now=at("10:30"), reason="Asked them.", evidence=evidence)
+    last_try = max(notice.attempts.values_list("at", flat=True))
+    assert incident.deadlines.get(obligation=Obligation.NOTIFY).met_at == last_try
     relay.behave()
     nothing_is_lost(run(at("10:31"), minutes=1), relay, [(incident.reference, OPS)])
 
@@ -173,7 +172,7 @@ def test_a_refused_login_stops_all_and_uses_up_nothing_and_one_probe_after_anoth
     relay: SmtpSink, olga: User, northwind: ServiceAgreement, settings: Settings, client: Browser
 ) -> None:
     settings.MAIL_RELAY = MailRelay("127.0.0.1", relay.port, "none", "due-notice", "out of date")
-    start = timezone.now() - 10 * MINUTE  # the probe from outside looks at the real clock
+    start = timezone.now() - 12 * MINUTE  # the probe from outside looks at the real clock
     incidents = notify(olga, start, count=4)
     relay.refuse_login()
     tried = [relay.count(Phase.AUTH)]
@@ -185,14 +184,13 @@ def test_a_refused_login_stops_all_and_uses_up_nothing_and_one_probe_after_anoth
     assert Notice.objects.waiting().count() == 4
     assert outcomes() == {Outcome.CONFIGURATION: sum(probes)}
 
-    for part in watchdog.Part:
-        watchdog.Heartbeat.objects.update_or_create(part=part, defaults={"at": timezone.now(), "worker": "test"})
+    all_at_work(timezone.now())
     answer = client.get("/healthz/delivery")
     assert answer.status_code == 503
     assert b"mail-configuration" in answer.content
 
     relay.behave()
-    now = run(start + 10 * MINUTE, minutes=0)
+    now = run(start + 11 * MINUTE, minutes=0)
     assert relay.logins == [("due-notice", "out of date")], "all over the one connection of the probe"
     assert client.get("/healthz/delivery").status_code == 200
     nothing_is_lost(now, relay, [(incident.reference, OPS) for incident in incidents])
