@@ -509,6 +509,24 @@ class TestCommand:
         assert switch.asked == []
 
 
+class TestHold:
+    def test_sending_is_held_and_released_from_the_command_line_by_somebody_for_a_reason(self, olga: User) -> None:
+        call_command("outbox", "hold", "--by=olga", "--reason=A backup was restored.")
+        row = Sending.row()
+        assert (row.is_held, row.hold_reason) == (True, "A backup was restored.")
+        assert row.history.first().history_user == olga
+        call_command("outbox", "release", "--by=olga", "--reason=Compared with the relay's log.")
+        assert not Sending.row().is_held
+
+    @pytest.mark.parametrize(
+        ("options", "said"), [(["--reason=x"], "Say who decides that"), (["--by=olga"], "Say why"), (["--by=o"], "who")]
+    )
+    def test_it_is_refused_without_who_or_why(self, olga: User, options: list[str], said: str) -> None:
+        with pytest.raises(CommandError, match=said):
+            call_command("outbox", "hold", *options)
+        assert not Sending.row().is_held
+
+
 class TestSince:
     """After a backup of 13:00 was restored."""
 

@@ -1,4 +1,4 @@
-"""`manage.py outbox run | audit`: what the workers and the auditor do, without any broker."""
+"""`manage.py outbox run | audit | hold | release`: the delivery from the command line, without any broker."""
 
 from __future__ import annotations
 
@@ -8,22 +8,25 @@ import threading
 from types import FrameType
 from typing import Any
 
+from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import Error
 
 from config import instants
-from incidents import loop, outbox, watchdog
+from config.models import User
+from incidents import handling, loop, outbox, watchdog
 from incidents.models import Notice
 
 
 class Command(BaseCommand):
     help = (
         "run: raise and deliver due notices without Celery; for cron, or with --loop as a service. audit: look whether "
-        "any notice is late, lost or waiting for a person; exits 1 and says what if so, else tells HEARTBEAT_URL."
+        "any notice is late, lost or waiting for a person; exits 1 and says what if so, else tells HEARTBEAT_URL. "
+        "hold, release: stop all sending and let it go again, for example around a restored backup."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("action", choices=["run", "audit"])
+        parser.add_argument("action", choices=["run", "audit", "hold", "release"])
         parser.add_argument("--loop", action="store_true", help="go on every second until stopped (Ctrl-C, SIGTERM)")
         parser.add_argument(
             "--since",
@@ -32,11 +35,27 @@ class Command(BaseCommand):
             "which has to name its zone (2026-11-24T10:00Z, 2026-11-24T11:00+01:00)",
         )
 
+        parser.add_argument("--by", metavar="USERNAME", help="with hold and release: who decides that")
+        parser.add_argument("--reason", default="", help="with hold and release: why; kept in the audit trail")
+
     def handle(self, *args: Any, **options: Any) -> None:
         if options["action"] == "audit":
             self._audit(options["since"])
-        else:
+        elif options["action"] == "run":
             self._run(**options)
+        else:
+            self._switch(**options)
+
+    def _switch(self, **options: Any) -> None:
+        by = User.objects.filter(username=options["by"], is_active=True).first()
+        if by is None:
+            raise CommandError("Say who decides that: --by with the name that a colleague signs in with.")
+        verb = handling.hold if options["action"] == "hold" else handling.release
+        try:
+            verb(by=by, now=instants.now(), reason=options["reason"])
+        except ValidationError as refusal:
+            raise CommandError(" ".join(refusal.messages)) from refusal
+        self.stdout.write("Sending is held." if verb is handling.hold else "Sending goes on.")
 
     def _run(self, **options: Any) -> None:
         if not options["loop"]:
