@@ -62,7 +62,12 @@ class Transport:
         If it returns False the message is not transmitted, and an empty string is returned.
         """
         self._offer_envelope(sender, recipient)
-        if not before_data():
+        try:
+            may_go = before_data()
+        except BaseException:
+            self._drop()  # its envelope must not stand open for the next message
+            raise
+        if not may_go:
             self._reset()
             return ""
         return self._transmit(content)

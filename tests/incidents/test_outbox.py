@@ -7,13 +7,14 @@ import uuid
 from collections import Counter
 
 import pytest
-from django.db import connection
+from django.conf import settings
+from django.db import OperationalError, connection
 from django.test.utils import CaptureQueriesContext
 
 from agreements.models import Contact, Obligation, ServiceAgreement, Severity
 from config.instants import Watch
 from config.models import User
-from incidents import breaker, handling, lifecycle, notices, outbox
+from incidents import breaker, handling, lifecycle, notices, outbox, smtp
 from incidents.models import DeliveryAttempt, Incident, Notice, Sending, Standing
 from incidents.models.notice import NoticeKind, NoticeState, Outcome, Rank
 from tests import cast
@@ -385,6 +386,18 @@ class TestServerAway:
         lifecycle.notify_client(incident, by=olga, now=at("10:12"))
         assert outbox.deliver(at("10:13")) == {Outcome.TRANSPORT_DOWN: 1, Outcome.ACCEPTED: 1}
         assert (reread(notice).state, reread(notice).tries) == (NoticeState.RETRY_WAIT, 1)
+
+    def test_an_envelope_whose_fence_failed_does_not_stand_open_for_the_next_mail(self, relay: SmtpSink) -> None:
+        transport = smtp.Transport(settings.MAIL_RELAY, timeout=5)
+
+        def database_is_away() -> bool:
+            raise OperationalError
+
+        envelope = {"sender": "notices@due-notice.example", "recipient": "ops@northwind.example"}
+        with pytest.raises(OperationalError):
+            transport.send(b"lost", before_data=database_is_away, **envelope)
+        assert transport.send(b"Subject: next\r\n\r\nnext", before_data=lambda: True, **envelope).startswith("250")
+        transport.close()
 
 
 class TestHeld:
