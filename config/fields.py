@@ -12,9 +12,13 @@ from django.utils.translation import gettext_lazy as _
 
 from config import zones
 
-_CONTROL = re.compile(r"[\x00-\x1f\x7f\u2028\u2029]")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f\u2028\u2029\ud800-\udfff]")  # the last are halves of characters
+_OLD_CONTROL = re.compile(r"[\x80-\x9f]")  # mails can carry them, and old data may have them
 _LINE_BREAKS = str.maketrans("", "", "\r\n\t\u2028\u2029")
 _BIDI = re.compile(r"[\u202a-\u202e\u2066-\u2069]")
+#: Sharp s, final sigma and the invisible joiners: the rules of 2003 read them as another domain than those of 2010 do.
+_TWO_DOMAINS = re.compile(r"[\u00df\u1e9e\u03c2\u200c\u200d]")
+_DOMAIN = re.compile(r"[A-Za-z0-9.-]+")
 
 
 def validate_single_line(value: str) -> None:
@@ -25,6 +29,43 @@ def validate_single_line(value: str) -> None:
         )
     if _BIDI.search(value):
         raise ValidationError(_("Characters that reverse the direction of text are not allowed here."), code="bidi")
+
+
+def validate_line(value: str) -> None:
+    """The same for what is typed anew, which needs the control characters of the eighties neither."""
+    validate_single_line(_OLD_CONTROL.sub("\x7f", value))
+
+
+def ascii_address(address: str) -> str:
+    """The address with its domain in ASCII (RFC 3490), as every mail server understands it.
+
+    Raises ValidationError where that is not possible, or where it might lead to a stranger.
+    """
+    local, _at, domain = address.rpartition("@")
+    if not local.isascii():
+        raise ValidationError(
+            _("Only plain letters, digits and signs can stand before the @: few mail servers take others."),
+            code="local_part",
+        )
+    if domain.isascii():
+        return address
+    if _TWO_DOMAINS.search(domain):
+        raise ValidationError(
+            _("This domain can be read as two different ones. Write it as it is registered, beginning with xn--."),
+            code="two_domains",
+        )
+    try:
+        plain = domain.encode("idna").decode()
+    except UnicodeError:
+        plain = ""
+    if not _DOMAIN.fullmatch(plain):
+        raise ValidationError(_("There can be no such domain. Check what stands after the @."), code="domain")
+    return f"{local}@{plain}"
+
+
+def validate_address(value: str) -> None:
+    """Refuses an address that no mail server understands."""
+    ascii_address(value)
 
 
 def validate_zone(value: str) -> None:
@@ -51,7 +92,7 @@ else:
 class LineField(TextOf):
     """One line of text, safe to stand in a mail header."""
 
-    default_validators = [*models.CharField.default_validators, validate_single_line]
+    default_validators = [*models.CharField.default_validators, validate_line]
 
 
 class ProseField(ProseOf):
@@ -67,7 +108,7 @@ class ProseField(ProseOf):
 class AddressField(MailOf):
     """A mail address, safe to stand in a mail header."""
 
-    default_validators = [*models.EmailField.default_validators, validate_single_line]
+    default_validators = [*models.EmailField.default_validators, validate_line, validate_address]
 
 
 class ZoneField(TextOf):
