@@ -338,10 +338,10 @@ def test_whatever_is_typed_arrives_as_it_was_typed(relay: SmtpSink, olga: User, 
 def test_control_characters_in_prose_are_refused_and_in_a_row_are_only_data(
     relay: SmtpSink, olga: User, incident: Incident, control: str
 ) -> None:
+    if control == "\x00" and connection.vendor == "postgresql":
+        pytest.skip("PostgreSQL keeps no NUL.")
     with pytest.raises(ValidationError, match="Control characters are not allowed here"):
         notify(incident, olga, f"red {control} alert")
-    if control == "\x00" and connection.vendor == "postgresql":
-        return  # keeps no NUL
     notify(incident, olga)
     Notice.objects.update(text=f"red {control} alert\n", html=f"<p>red {control} alert</p>\n")
     mail = deliver(relay)[OPS]

@@ -261,20 +261,25 @@ class TestWhatWasPlanned:
 
 
 class TestHeld:
-    def test_the_mail_in_hand_goes_and_the_next_does_not(
-        self, relay: SmtpSink, olga: User, max_: User, incident: Incident
+    def test_the_batch_that_a_sender_has_in_hand_goes_and_nothing_after_it_until_the_release(
+        self, relay: SmtpSink, olga: User, max_: User, incident: Incident, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        for minute in (10, 11, 12):
+        monkeypatch.setattr(outbox, "BATCH", 2)
+        for minute in range(10, 15):
             lifecycle.notify_client(incident, by=olga, now=at(f"10:{minute}"))
-        leased = outbox.lease(at("10:13"), 1)
-        handling.hold(by=max_, now=at("10:14"), reason="A backup was restored.")
-        transmit(leased, at("10:15"))
-        assert outbox.deliver(at("10:15")) == {}
-        assert len(relay.messages) == 1
-        nothing_is_lost(at("10:15"), relay, [(incident.reference, OPS)], problems=["sending-held", "notices-unsent"])
-        handling.release(by=max_, now=at("10:16"), reason="Compared with the server's log.")
+
+        def hold_after_the_first() -> bool:
+            if len(relay.messages) == 1:
+                handling.hold(by=max_, now=at("10:15"), reason="A backup was restored.")
+            return False
+
+        assert outbox.deliver(at("10:15"), should_stop=hold_after_the_first) == {"accepted": 2}
+        assert outbox.deliver(at("10:16")) == {}
+        owed = [(incident.reference, OPS)]
+        nothing_is_lost(at("10:16"), relay, owed * 2, problems=["sending-held", "notices-unsent"])
+        handling.release(by=max_, now=at("10:17"), reason="Compared with the server's log.")
         outbox.deliver(at("10:17"))
-        nothing_is_lost(at("10:17"), relay, [(incident.reference, OPS)] * 3)
+        nothing_is_lost(at("10:17"), relay, owed * 5)
 
 
 def test_a_verb_that_is_taken_back_leaves_no_row_and_no_mail(relay: SmtpSink, olga: User, incident: Incident) -> None:
