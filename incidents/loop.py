@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable
 
@@ -75,17 +76,18 @@ def _repeat(name: str, step: Callable[[], object], every: float, nudge: threadin
     try:
         while not stop.is_set():
             close_old_connections()
-            wait = every
+            began = time.monotonic()
             nudge.clear()
             try:
                 if done := step():
                     logger.info("%s: %s", name, done)
+                wait = every - (time.monotonic() - began)  # from start to start: a pass of the planner takes that long
             except Exception:  # the loop must outlive whatever one pass runs into
                 logger.exception("The %s's pass failed; the next one tries again.", name)
                 connection.close()
                 wait = CALM_AFTER_ERROR
             if not stop.is_set():
-                nudge.wait(wait)
+                nudge.wait(max(0.0, wait))
     finally:
         outbox.hang_up()
         connection.close()
