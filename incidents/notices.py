@@ -22,8 +22,7 @@ from django.db import models, transaction
 from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils import translation
-from django.utils.html import format_html, linebreaks
-from django.utils.safestring import mark_safe
+from django.utils.html import linebreaks
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -61,7 +60,7 @@ class Recipient:
     @classmethod
     def colleague(cls, user: User) -> Recipient:
         name = user.get_full_name() or user.username
-        return cls(name, user.email, user.time_zone, settings.LANGUAGE_CODE, user_id=user.pk)
+        return cls(name[:200], user.email, user.time_zone, settings.LANGUAGE_CODE, user_id=user.pk)
 
 
 def _reachable_staff() -> models.QuerySet[User]:
@@ -486,8 +485,9 @@ def _plain_facts(kind: NoticeKind, context: dict[str, Any]) -> Page:
         else "",
     ]
     text = "\n\n".join(line for line in lines if line) + "\n"
-    html = format_html("<!doctype html><body>{}{}</body>", mark_safe(letter.LATE_NOTE_PLACE), linebreaks(text, True))  # noqa: S308 - a constant
-    return Page(f"[{incident.reference}] {kind.label}: {incident.title}", text, html, is_fallback=True)
+    html = f"<!doctype html><body>{letter.LATE_NOTE_PLACE}{linebreaks(text, autoescape=True)}</body>"
+    title = _("%(kind)s: %(title)s") % {"kind": kind.label, "title": incident.title}
+    return Page(f"[{incident.reference}] {title}", text, html, is_fallback=True)
 
 
 def _late_note(deadline: Deadline | None, recipient: Recipient) -> str:
