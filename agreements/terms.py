@@ -14,7 +14,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from django.conf import settings
+from django.utils import translation
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from agreements import clock
 from agreements.models import Commitment, WarningPoint
@@ -138,17 +141,21 @@ class AgreedTerms:
             return _("as quickly as possible")
         words = allowance_in_words(allowance.amount, allowance.unit)
         if self.is_recurring:
-            return _("every %(allowance)s until resolved") % {"allowance": words}
+            # Languages that inflect “every” need to know how many, although English says the same.
+            said = ngettext(
+                "every %(allowance)s until resolved", "every %(allowance)s until resolved", allowance.amount
+            )
+            return said % {"allowance": words}
         event = event_in_words(start_event, self.follows)
-        said = [_("within %(allowance)s of %(event)s") % {"allowance": words, "event": event}]
+        parts = [_("within %(allowance)s of %(event)s") % {"allowance": words, "event": event}]
         if self.terms.cap is not None:
             limit = allowance_in_words(self.terms.cap.amount, self.terms.cap.unit)
-            said.append(
+            parts.append(
                 _("at most %(limit)s from %(event)s") % {"limit": limit, "event": event_in_words(self.cap_event)}
             )
         if self.terms.roll is not clock.Roll.NONE:
-            said.append(_("moved to a business day"))
-        return ", ".join(said)
+            parts.append(_("moved to a business day"))
+        return ", ".join(parts)
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -196,9 +203,17 @@ def agreed_terms(commitment: Commitment) -> AgreedTerms:
         is_recurring=commitment.is_recurring,
         is_pausable=commitment.is_pausable,
         cap_event=commitment.cap_event,
-        follows=commitment.follows.name_in_words() if commitment.follows else "",
+        follows=_followed(commitment),
         target=commitment.as_clock_target(),
     )
+
+
+def _followed(commitment: Commitment) -> str:
+    """In the language of the product whoever copies it, so that equal terms stay equal and can be translated later."""
+    if commitment.follows is None:
+        return ""
+    with translation.override(settings.LANGUAGE_CODE):
+        return commitment.follows.name_in_words()
 
 
 def _agreed_warnings(points: Iterable[WarningPoint]) -> Iterable[AgreedWarning]:

@@ -62,7 +62,6 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
-    "django.middleware.locale.LocaleMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
@@ -113,6 +112,8 @@ AUTH_PASSWORD_VALIDATORS = [
     )
 ]
 LANGUAGE_CODE = "en"
+# What clients read is in their language. The admin is in English alone, so there is no LocaleMiddleware: by the
+# browser's choice it would show Django's half of each page in another language, and ours in English.
 LANGUAGES = [("en", "English"), ("de", "Deutsch"), ("fr", "Français"), ("es", "Español")]
 LOCALE_PATHS = [BASE_DIR / "locale"]
 USE_TZ = True
@@ -121,8 +122,8 @@ IANA_VERSION = zones.IANA_VERSION  # importing config.zones has already pinned t
 
 # ── mail ────────────────────────────────────────────────────────────────────────────────────────────────────────────
 MAIL_RELAY = env.mail_relay("EMAIL_URL", "smtp://127.0.0.1:1025" if DEMO or DEBUG else None)
-NOTICE_FROM = env.text("NOTICE_FROM", "Due Notice <notices@due-notice.example>")
-NOTICE_REPLY_TO = env.text("NOTICE_REPLY_TO", NOTICE_FROM)
+NOTICE_FROM = env.mailbox("NOTICE_FROM", "Due Notice <notices@due-notice.example>")
+NOTICE_REPLY_TO = env.mailbox("NOTICE_REPLY_TO", NOTICE_FROM)
 # Seconds for which a worker may hold a notice: longer than any one mail can take. The transmission gets it anew.
 NOTICE_LEASE = env.whole_number("NOTICE_LEASE", 90)
 # Connections to the relay that one pass of one process may use at the same time when many mails are due.

@@ -7,6 +7,7 @@ import datetime as dt
 from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
+from django.utils.translation import pgettext
 
 from config import zones
 
@@ -24,7 +25,7 @@ def for_reader(instant: dt.datetime) -> str:
 def _show(local: dt.datetime) -> str:
     name = local.tzname() or ""
     zone_label = f"UTC{name}" if name.startswith(("+", "-")) else name
-    return f"{date_format(local, 'j M Y, H:i')} {zone_label}"
+    return f"{date_format(local, pgettext('date format', 'j M Y, H:i'))} {zone_label}"
 
 
 def duration(span: dt.timedelta) -> str:

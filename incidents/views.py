@@ -77,14 +77,16 @@ def _sealed(view: Callable[[HttpRequest, str], HttpResponse]) -> Callable[[HttpR
 
     @functools.wraps(view)
     def answer(request: HttpRequest, token: str) -> HttpResponse:
-        try:
-            response = view(request, token)
-        except Exception:
-            # Django's own report of it would name the address, in the log and in mails to administrators.
-            logger.exception("The page for the acknowledgement of a notice failed.")
-            response = _refusal(
-                500, _("Something went wrong on our side"), _("Nothing was recorded. Please try again in a minute.")
-            )
+        # Until a notice says who reads it, the browser's language is the best guess.
+        with translation.override(translation.get_language_from_request(request)):
+            try:
+                response = view(request, token)
+            except Exception:
+                # Django's own report of it would name the address, in the log and in mails to administrators.
+                logger.exception("The page for the acknowledgement of a notice failed.")
+                response = _refusal(
+                    500, _("Something went wrong on our side"), _("Nothing was recorded. Please try again in a minute.")
+                )
         for name, value in SEALED.items():
             response.headers[name] = value
         response._has_been_logged = True  # type: ignore[attr-defined]  # Django logs the address of every refusal

@@ -8,8 +8,8 @@ from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import Q
+from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
-from django.utils.translation import ngettext
 
 from agreements import clock
 from agreements.models.agreement import ServiceAgreement
@@ -323,8 +323,14 @@ class Commitment(AuditedModel):
 def event_in_words(start_event: str, follows: str = "") -> str:
     """`detection`, or `“Notify the client” being met` where another commitment starts the clock."""
     if start_event == StartEvent.COMMITMENT:
-        return _("“%(follows)s” being met") % {"follows": follows}
+        return _("“%(follows)s” being met") % {"follows": _translated_name(follows)}
     return str(StartEvent(start_event).label)
+
+
+def _translated_name(name: str) -> str:
+    """`Commitment.name_in_words` as it was copied, in the active language; a label stays as somebody typed it."""
+    obligation, bracket, label = name.partition(" (")
+    return gettext(obligation) + bracket + label if obligation else ""
 
 
 def _allowance(amount: int | None, unit: str) -> clock.Allowance | None:
