@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import dataclass
+from email.utils import getaddresses
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -132,6 +133,20 @@ def web_address(name: str) -> str:
         is_usable = False
     if not is_usable or any(character.isspace() for character in value):
         raise ImproperlyConfigured(f"{name} must be an address that begins with http:// or https://, or empty.")
+    return value
+
+
+def mailbox(name: str, default: str) -> str:
+    """A mail address with or without a name before it, as it stands in a header: Due Notice <notices@example.com>."""
+    value = text(name, default)
+    found = getaddresses([value])
+    address = found[0][1] if len(found) == 1 else ""
+    is_plain = address.isascii() and re.fullmatch(r"[^\s@<>,;]+@[^\s@<>,;]+", address)
+    if not is_plain or re.search(r"[\x00-\x1f\x7f]", value):
+        raise ImproperlyConfigured(
+            f"{name}={value!r} must be one line with one address in plain letters, like "
+            '"Due Notice <notices@example.com>"; a name with a comma stands in quotes, a domain with umlauts as xn--….'
+        )
     return value
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from django.contrib.auth.models import AbstractUser, UserManager
+from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 
-from config.fields import ZoneField
+from config.fields import ZoneField, validate_address, validate_line
 from config.history import AuditedModel, AuditedRecords
 
 
@@ -25,6 +26,23 @@ class User(AuditedModel, AbstractUser):
 
     class Meta(AbstractUser.Meta):
         abstract = False
+
+    def clean(self) -> None:
+        """Refuses what cannot stand in the header of a mail: Django's own fields take line breaks in a name."""
+        super().clean()
+        refused: dict[str, ValidationError] = {}
+        for name, validate in (
+            ("first_name", validate_line),
+            ("last_name", validate_line),
+            ("email", validate_line),
+            ("email", validate_address),
+        ):
+            try:
+                validate(getattr(self, name))
+            except ValidationError as error:
+                refused.setdefault(name, error)
+        if refused:
+            raise ValidationError(refused)
 
     @property
     def audit_name(self) -> str:

@@ -55,6 +55,11 @@ def trip(error: smtp.DeliveryError, now: dt.datetime) -> None:
         logger.error("Sending stops for %d s: %s (%s).", wait, error.outcome.label, error.answer)
 
 
+def probe_anew(now: dt.datetime) -> None:
+    """The probe told nothing, as no server was spoken to: another mail is the probe, now."""
+    Sending.objects.exclude(fault="").update(retry_at=now)
+
+
 def close() -> None:
     """The server has spoken to us as it should: everything may go."""
     at_fault = Sending.objects.exclude(fault="")

@@ -23,7 +23,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection, transaction
-from django.db.models import Q
+from django.db.models import Exists, Q
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -32,7 +32,7 @@ from config.history import acting
 from config.instants import Watch
 from incidents import breaker, deadlines, letter, notices, smtp, watchdog
 from incidents.breaker import Gate
-from incidents.models import DeliveryAttempt, Incident, Notice
+from incidents.models import DeliveryAttempt, Incident, Notice, Sending
 from incidents.models.notice import (
     HELD_STATES,
     PLANNED_KINDS,
@@ -80,6 +80,10 @@ MEETS = {
 MADE_ONCE = (NoticeKind.HOLDING_NOTICE, NoticeKind.OVERDUE)
 
 
+class HeldBack(Exception):
+    """At the fence: sending was held, or the lease was lost. Nothing was transmitted."""
+
+
 # ── one pass ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -123,18 +127,26 @@ def _send(watch: Watch, share: int, should_stop: Callable[[], bool]) -> Counter[
             break
         leased = lease(watch.now(), 1 if gate is Gate.PROBE else share)
         if not leased:
+            if gate is Gate.PROBE:
+                breaker.probe_anew(watch.now())
             break
         watchdog.beat(Part.SENDER, watch.now())
         for number, notice in enumerate(leased):
             if should_stop():
                 _hand_back(leased[number:])
                 break
-            fault = _deliver_one(notice, watch, tally)
+            try:
+                fault = _deliver_one(notice, watch, tally)
+            except HeldBack:
+                _hand_back(leased[number:])
+                break
             if fault is not None and fault.meets_every_mail:
                 breaker.trip(fault, watch.now())
                 _hand_back(leased[number + 1 :])
                 return tally
-            if gate is Gate.PROBE:
+            if gate is Gate.PROBE and fault is not None and fault.outcome == Outcome.POISON:
+                breaker.probe_anew(watch.now())
+            elif gate is Gate.PROBE:
                 breaker.close()
     return tally
 
@@ -240,7 +252,10 @@ def _hand_back(leased: Sequence[Notice]) -> None:
 
 
 def _deliver_one(notice: Notice, watch: Watch, tally: Counter[str]) -> smtp.DeliveryError | None:
-    """Try one leased notice and record what became of it; returns the error if it was not accepted."""
+    """Try one leased notice and record what became of it; returns the error if it was not accepted.
+
+    Raises HeldBack, with nothing recorded, if it was not this worker's to transmit any more.
+    """
     started = watch.elapsed
     try:
         notice.is_marked_late = notice.is_marked_late or _goes_out_late(notice, watch.now())
@@ -259,9 +274,8 @@ def _deliver_one(notice: Notice, watch: Watch, tally: Counter[str]) -> smtp.Deli
     except smtp.DeliveryError as error:
         return _record_failure(notice, error, watch, started, tally)
     if not answer:
-        logger.warning("Notice %s was taken over by another worker before it was transmitted.", notice.pk)
-        tally["taken over"] += 1
-        return None
+        logger.warning("Notice %s was held, or taken over by another worker, before it was transmitted.", notice.pk)
+        raise HeldBack
     _persistently(lambda: _record_acceptance(notice, answer, watch, started))
     tally[Outcome.ACCEPTED] += 1
     return None
@@ -275,14 +289,11 @@ def _goes_out_late(notice: Notice, now: dt.datetime) -> bool:
 
 
 def _fence(notice: Notice, now: dt.datetime) -> bool:
-    """Just before DATA: from here on a copy may exist. False if the lease was lost meanwhile."""
-    return _move(
-        notice,
-        NoticeState.LEASED,
-        NoticeState.TRANSMITTING,
-        leased_until=now + LEASE,
-        is_marked_late=notice.is_marked_late,
-    )
+    """Just before DATA: from here on a copy may exist. False if the lease was lost, or sending held, meanwhile."""
+    mine = Notice.objects.filter(pk=notice.pk, state=NoticeState.LEASED, lease_token=notice.lease_token)
+    free = mine.exclude(Exists(Sending.objects.filter(is_held=True)))
+    changes = {"leased_until": now + LEASE, "is_marked_late": notice.is_marked_late}
+    return free.update(state=NoticeState.TRANSMITTING, **changes) == 1
 
 
 def _persistently(record: Callable[[], None]) -> None:

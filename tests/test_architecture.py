@@ -156,6 +156,11 @@ BULK_WRITES = {
         "Sending.objects.filter(pk=row.pk, retry_at=row.retry_at).update",
     ): "the breaker, which is no act of anybody",
     ("incidents/breaker.py", "seen.update"): "the breaker, which is no act of anybody",
+    (
+        "incidents/breaker.py",
+        "Sending.objects.exclude(fault='').update",
+    ): "the breaker, which is no act of anybody",
+    ("incidents/outbox.py", "free.update"): "compare-and-set; told by DeliveryAttempt",
     ("incidents/breaker.py", "at_fault.update"): "the breaker, which is no act of anybody",
     (
         "incidents/outbox.py",

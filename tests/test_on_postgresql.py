@@ -14,6 +14,7 @@ ROOT = Path(__file__).resolve().parent.parent
 #: Run apart, so that the suite's processes can share them.
 PARTS = {
     "incidents": ("tests/incidents",),
+    "faults": tuple(f"tests/faults/test_{name}.py" for name in ("content", "server_answers", "truth_changes")),
     "the-rest": ("tests/agreements", "tests/config", "tests/reviews"),
 }
 #: What asks no database, or starts the demo, which has its own.

@@ -95,3 +95,22 @@ def test_the_demos_secret_is_kept_and_readable_by_nobody_else(tmp_path: Path) ->
     start(VAR_DIR=str(tmp_path), DEMO="1")
     assert (tmp_path / "secret_key").read_text() == kept
     assert (tmp_path / "secret_key").stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.parametrize(
+    "written",
+    ["notices@due-notice.example", "Due Notice <n@due-notice.example>", '"Notices, Due" <n@due-notice.example>'],
+)
+def test_a_sender_is_one_address_with_or_without_a_name(monkeypatch: pytest.MonkeyPatch, written: str) -> None:
+    monkeypatch.setenv("NOTICE_FROM", written)
+    assert env.mailbox("NOTICE_FROM", "") == written
+
+
+@pytest.mark.parametrize(
+    "written",
+    ["Due Notice", "X\r\nBcc: e@x.example <n@x.example>", "n@bücher.example", "Notices, Due <n@x.example>", "a@b@c"],
+)
+def test_a_sender_that_would_spoil_every_mail_stops_the_start(monkeypatch: pytest.MonkeyPatch, written: str) -> None:
+    monkeypatch.setenv("NOTICE_FROM", written)
+    with pytest.raises(ImproperlyConfigured, match="NOTICE_FROM"):
+        env.mailbox("NOTICE_FROM", "")

@@ -148,7 +148,6 @@ def test_control_characters_that_got_into_a_row_get_out_in_no_header(control: st
             letter.as_mail(frozen(**{field: f"ops{control}Bcc: all@x.example"}), at("10:11"))
 
 
-@pytest.mark.xfail(strict=True, reason="An account takes what Django lets through; such a colleague gets no mail.")
 @pytest.mark.parametrize("field", ["first_name", "last_name", "email"])
 def test_a_colleagues_name_and_address_are_one_line(field: str) -> None:
     value = '"\x1b"@x.example' if field == "email" else "Olga\r\nBcc: all@x.example"

@@ -378,6 +378,17 @@ class TestServerAway:
         assert gates == [breaker.Gate.PROBE, breaker.Gate.SHUT]
         assert breaker.gate(at("10:15")) is breaker.Gate.PROBE, "a probe whose worker was lost is made anew"
 
+    def test_a_probe_that_cannot_even_be_built_leaves_the_next_mail_to_be_the_probe(
+        self, relay: SmtpSink, incident: Incident, notice: Notice, olga: User
+    ) -> None:
+        lifecycle.notify_client(incident, by=olga, now=at("10:12"))
+        relay.answer(421, "too busy", phase=Phase.CONNECT, times=1)
+        outbox.deliver(at("10:13"))
+        Notice.objects.filter(pk=notice.pk).update(subject="Two\r\nlines")
+        assert outbox.deliver(at("10:14"))[Outcome.POISON] == 1
+        assert Sending.row().fault == ""
+        assert len(to_clients(relay)) == 1
+
     @pytest.mark.parametrize("phase", [Phase.RCPT, Phase.DATA])
     def test_a_recipient_at_whom_the_server_breaks_off_does_not_hold_up_the_others(
         self, relay: SmtpSink, incident: Incident, notice: Notice, olga: User, phase: Phase
@@ -510,7 +521,8 @@ class TestLease:
     def test_a_worker_whose_lease_was_taken_over_does_not_transmit(self, relay: SmtpSink, notice: Notice) -> None:
         (mine,) = outbox.lease(at("10:11"))
         Notice.objects.update(lease_token=uuid.uuid4())  # another worker has it by now
-        outbox._deliver_one(mine, Watch(at("10:11")), Counter())
+        with pytest.raises(outbox.HeldBack):
+            outbox._deliver_one(mine, Watch(at("10:11")), Counter())
         assert relay.messages == []
         assert reread(notice).state == NoticeState.LEASED
 
