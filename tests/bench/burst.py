@@ -7,13 +7,17 @@ import datetime as dt
 import multiprocessing
 import smtplib
 import time
+import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from email.message import EmailMessage
+from multiprocessing.synchronize import Event
 from typing import Any
 
 from django.conf import settings
 from django.db import connection
+from django.db.models import Value
+from django.db.models.functions import Concat
 from django.template.loader import render_to_string
 
 from agreements.models import (
@@ -29,19 +33,24 @@ from agreements.models import (
     WarningPoint,
 )
 from config.env import MailRelay
+from config.instants import Watch
 from config.models import User
-from incidents import lifecycle, notices, outbox
+from incidents import acknowledgement_link, letter, lifecycle, loop, notices, outbox
 from incidents.models import Deadline, Notice
 from incidents.models.notice import NoticeKind, NoticeState, Outcome
 from tests import cast
 from tests.bench.sink import Sink, running_sink
-from tests.bench.stage import Spent, metered, on_postgres, verdict
+from tests.bench.stage import DATABASES, Cores, Spent, metered, verdict, watched_cores
 
 DETECTED_AT = cast.NOON
 WARNED_AT = DETECTED_AT + dt.timedelta(hours=2)  # half of four hours
 HOLDING_AT = DETECTED_AT + dt.timedelta(hours=3, minutes=36)  # nine tenths
 WARM_UP = 20  # notices of either kind, sent before the burst
 EARLIER = dt.timedelta(minutes=10)
+MOMENTS = {NoticeKind.WARNING: WARNED_AT, NoticeKind.HOLDING_NOTICE: HOLDING_AT}
+NAMES = {NoticeKind.WARNING: "Warnings", NoticeKind.HOLDING_NOTICE: "Holding notices, which meet NOTIFY"}
+SETTLING = 2.0  # seconds from the start of the processes to the instant at which the burst falls due …
+AHEAD = 0.5  # … and from the beginning of the planner's pass
 
 
 # ── the scene ───────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -60,7 +69,9 @@ def set_scene(count: int, *, is_one_incident: bool) -> None:
         declare(olga, service, agreements, DETECTED_AT)
 
 
-def sign_agreements(count: int, calendar: ServiceCalendar, name: str) -> list[ServiceAgreement]:
+def sign_agreements(
+    count: int, calendar: ServiceCalendar, name: str, *, is_warned: bool = True
+) -> list[ServiceAgreement]:
     clients = Client.objects.bulk_create(
         Client(name=f"{name} {number:04d}", time_zone="Europe/Berlin") for number in range(count)
     )
@@ -92,7 +103,7 @@ def sign_agreements(count: int, calendar: ServiceCalendar, name: str) -> list[Se
     WarningPoint.objects.bulk_create(
         WarningPoint(commitment=commitment, percent=50, has_responders=False)
         for commitment in commitments
-        if commitment.amount
+        if commitment.amount and is_warned
     )
     return agreements
 
@@ -148,6 +159,58 @@ def burst(now: dt.datetime, count: int, sink: Sink) -> Burst:
     return Burst(raised, delivered, seen.first_at - began)
 
 
+@dataclass(frozen=True)
+class SideBySide:
+    """When the first and the last mail came, in seconds after the burst fell due, and how busy the machine was."""
+
+    first: float
+    last: float
+    cores: Cores
+
+
+def side_by_side(due_at: dt.datetime, count: int, sink: Sink, *, senders: int) -> SideBySide:
+    """A planner's and a sender's process, as the two children of a Celery worker are; the sender has such threads.
+
+    Both are at work before the burst falls due, and warm, for they are forked from a process that did the same.
+    """
+    settings.NOTICE_SENDERS = senders
+    outbox.hang_up()
+    connection.close()  # a forked process must not share it
+    forked = multiprocessing.get_context("fork")
+    nudge, stop = forked.Event(), forked.Event()
+    watch, due = Watch(due_at - dt.timedelta(seconds=SETTLING)), time.monotonic() + SETTLING
+    processes = [
+        forked.Process(target=_plan_once, args=(watch, nudge)),
+        forked.Process(target=_send_until, args=(stop, watch, nudge)),
+    ]
+    for process in processes:
+        process.start()
+    time.sleep(due - time.monotonic())
+    with watched_cores() as cores:
+        sink.wait_for(count, timeout=600)
+    stop.set()
+    nudge.set()
+    for process in processes:
+        process.join()
+    seen = sink.seen()
+    assert seen.mails == count
+    return SideBySide(seen.first_at - due, seen.last_at - due, cores)
+
+
+def _plan_once(watch: Watch, nudge: Event) -> None:
+    """The planner's pass in the second in which the burst falls due."""
+    connection.ensure_connection()
+    time.sleep(SETTLING - AHEAD - watch.elapsed)
+    notices.raise_as_they_come(watch.now(), then=nudge.set)
+
+
+def _send_until(stop: Event, watch: Watch, nudge: Event) -> None:
+    while not stop.is_set():
+        outbox.deliver(watch.now())
+        nudge.wait(loop.TICK)
+        nudge.clear()
+
+
 def delivered_by(workers: int, kind: NoticeKind, now: dt.datetime, count: int, sink: Sink) -> float:
     """Seconds in which so many worker processes deliver the same notices once more, their start included."""
     Notice.objects.filter(kind=kind, state=NoticeState.SENT).update(state=NoticeState.PENDING, next_attempt_at=now)
@@ -163,6 +226,15 @@ def delivered_by(workers: int, kind: NoticeKind, now: dt.datetime, count: int, s
     spent = time.monotonic() - began
     assert sink.seen().mails >= count
     return spent
+
+
+def rewind(kind: NoticeKind, count: int) -> None:
+    """As if the burst had not fallen due yet; the notices it made stay, under another name of their moment."""
+    due_at = MOMENTS[kind]
+    made = Notice.objects.filter(kind=kind, deadline__incident__detected_at=DETECTED_AT)
+    again = Deadline.objects.filter(pk__in=made.values("deadline"))
+    assert again.update(met_at=None, raised_until=due_at - dt.timedelta(seconds=1), next_action_at=due_at) == count
+    made.exclude(moment__contains=" ").update(moment=Concat("moment", Value(f" {time.monotonic()}")))
 
 
 def plain_loop(kind: NoticeKind, now: dt.datetime, count: int, sink: Sink) -> Spent:
@@ -192,31 +264,31 @@ def _context(notice: Notice, now: dt.datetime) -> dict[str, Any]:
     assert notice.client is not None
     assert notice.incident is not None
     owed = Deadline.objects.filter(incident=notice.incident_id, client=notice.client_id).select_related("commitment")
-    agreed = [
-        {"what": d.get_obligation_display(), "allowance": d.commitment.allowance_in_words(), "deadline": d}
-        for d in owed
-    ]
+    agreed = [notices.AgreedLine.of(deadline) for deadline in owed]
     return {
         "recipient": notice.contact,
         "zone": notice.client.time_zone,
         "incident": notice.incident,
         "client": notice.client,
         "deadline": notice.deadline,
+        "owed": notices.AgreedLine.of(notice.deadline) if notice.deadline else None,
         "services": [affected.service.name for affected in notice.incident.affected_services.select_related("service")],
         "agreed": agreed,
         "message": "",
         "now": now,
         "is_this_message": notice.kind == NoticeKind.HOLDING_NOTICE,
+        "late_note_place": letter.LATE_NOTE_PLACE,
         "staff_url": settings.PUBLIC_URL,
+        "acknowledge_url": acknowledgement_link.link(uuid.uuid4()),
     }
 
 
 # ── the report ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def report(name: str, measured: Burst, plain: Spent, count: int) -> None:
+def report(measured: Burst, plain: Spent, count: int) -> None:
     whole = measured.whole
-    print(f"\n{name}: {count} due at once, one process, one connection")
+    print(" One process, one connection")
     print(f"{'':16}{'mails/s':>9}{'queries':>9}{'ms':>8}{'ms CPU':>8}{'program':>9}{'database':>9}   each per notice")
     for what, spent in (("raise_due", measured.raised), ("deliver", measured.delivered), ("both", whole)):
         print(_row(what, spent, count))
@@ -227,8 +299,9 @@ def report(name: str, measured: Burst, plain: Spent, count: int) -> None:
     print(f"  queries per notice             {queries:6.2f}   (aim ≤ 3)    {verdict(queries <= 3)}")
     print(f"  ms of CPU per notice           {cpu:6.2f}   (aim ≤ 3)    {verdict(cpu <= 3)}")
     print(f"  CPU, of the plain loop's       {whole.cpu / plain.cpu:6.2f}   (less disturbed by others on this machine)")
-    first = measured.first_mail
-    print(f"  s from the tick to first mail  {first:6.2f}   (aim ≤ 0.5)  {verdict(first <= 0.5)}")
+    print(
+        f"  s from the tick to first mail  {measured.first_mail:6.2f}   (all of them are made before the first is sent)"
+    )
 
 
 def _row(what: str, spent: Spent, count: int) -> str:
@@ -239,28 +312,57 @@ def _row(what: str, spent: Spent, count: int) -> str:
     return f"  {what:14}{count / spent.wall:9.0f}{spent.queries / count:9.2f}{milliseconds}{database:>9}"
 
 
+def report_side_by_side(measured: SideBySide, senders: int, plain: Spent, count: int) -> None:
+    ratio = plain.wall / measured.last
+    print(
+        f"  {senders} sender{'s' if senders > 1 else ' '}{count / measured.last:9.0f} mails/s{ratio:7.2f} (aim ≥ 0.5)"
+        f"{measured.first:8.2f} s (aim ≤ 0.5){measured.last:8.2f} s (aim ≤ 3)"
+        f"{measured.cores.busy:7.1f} of {measured.cores.there} cores busy"
+        f"   {verdict(ratio >= 0.5 and measured.first <= 0.5 and measured.last <= 3)}",
+        flush=True,
+    )
+
+
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--count", type=int, default=1000, help="how many fall due at once (1000)")
     options.add_argument("--one-incident", action="store_true", help="one incident that affects all the clients")
+    options.add_argument("--database", choices=list(DATABASES), default="postgresql")
+    options.add_argument(
+        "--delay", type=float, default=0, help="milliseconds that the relay takes for every answer (0)"
+    )
+    options.add_argument("--senders", type=int, nargs="+", default=(1, 4), help="NOTICE_SENDERS, side by side (1 4)")
+    options.add_argument(
+        "--side-by-side", action="store_true", help="measure nothing but the planner beside the sender"
+    )
+    options.add_argument("--kind", choices=list(MOMENTS), action="append", help="only this kind of notice")
     chosen = options.parse_args()
-    with on_postgres(), running_sink() as sink:
+    with DATABASES[chosen.database](), running_sink(delay=chosen.delay / 1000) as sink:
         settings.MAIL_RELAY = MailRelay("127.0.0.1", sink.port, "none")
         set_scene(chosen.count, is_one_incident=chosen.one_incident)
-        for name, kind, now in (
-            ("Warnings", NoticeKind.WARNING, WARNED_AT),
-            ("Holding notices, which meet NOTIFY", NoticeKind.HOLDING_NOTICE, HOLDING_AT),
-        ):
-            burst(now - EARLIER, WARM_UP, sink)
-            measured = burst(now, chosen.count, sink)
-            plain = plain_loop(kind, now, chosen.count, sink)
-            report(name, measured, plain, chosen.count)
-            if kind == NoticeKind.WARNING:
-                for workers in (1, 2, 4):
-                    spent = delivered_by(workers, kind, now, chosen.count, sink)
-                    ratio = plain.wall / spent
-                    print(f"  deliver by {workers} worker processes  {ratio:6.2f}   of the plain loop's rate")
+        for kind in MOMENTS:
+            if not chosen.kind or kind in chosen.kind:
+                measure(kind, sink, chosen)
         outbox.hang_up()
+
+
+def measure(kind: NoticeKind, sink: Sink, chosen: argparse.Namespace) -> None:
+    settings.NOTICE_SENDERS = 1
+    now, count = MOMENTS[kind], chosen.count
+    print(f"\n{NAMES[kind]}: {count} due at once")
+    burst(now - EARLIER, WARM_UP, sink)
+    measured = burst(now, count, sink)
+    plain = plain_loop(kind, now, count, sink)
+    if not chosen.side_by_side:
+        report(measured, plain, count)
+    if kind == NoticeKind.WARNING and not chosen.side_by_side:
+        for workers in (1, 2, 4):
+            spent = delivered_by(workers, kind, now, count, sink)
+            print(f"  deliver by {workers} worker processes  {plain.wall / spent:6.2f}   of the plain loop's rate")
+    print(" Planner and sender side by side: rate, of the plain loop's; first and last mail after it fell due")
+    for senders in chosen.senders:
+        rewind(kind, count)
+        report_side_by_side(side_by_side(now, count, sink, senders=senders), senders, plain, count)
 
 
 if __name__ == "__main__":

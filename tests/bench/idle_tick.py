@@ -25,7 +25,7 @@ INSTANTS = ("started_at", "due_at", "at_risk_at", "next_action_at")
 # ── the scene ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def declare_the_first() -> Incident:
+def declare_the_first(detected_at: dt.datetime = DETECTED_AT) -> Incident:
     """One incident with the 24×7 preset: its row and those of its deadlines are what all others are copied from."""
     agreement = cast.agreement(
         "NW-2026-01",
@@ -37,16 +37,19 @@ def declare_the_first() -> Incident:
     olga: User = cast.olga()
     return lifecycle.declare(
         by=olga,
-        now=DETECTED_AT,
+        now=detected_at,
         title="Storage is down",
         severity="critical",
         services=[cast.service("Storage")],
-        detected_at=DETECTED_AT,
+        detected_at=detected_at,
     )
 
 
-def fill(first: Incident, deadlines: int) -> None:
-    """Copy the first incident and its deadlines in the database until so many are open, spread over a month to come."""
+def fill(first: Incident, deadlines: int, *, delay: int = 0) -> None:
+    """Copy the first incident and its deadlines in the database until so many are open.
+
+    They are spread over a month to come, which begins `delay` seconds after the first.
+    """
     running = first.deadlines.filter(next_action_at__isnull=False)
     missing = deadlines - Deadline.objects.open().filter(next_action_at__isnull=False).count()
     last = Incident.objects.latest("pk").pk
@@ -55,7 +58,7 @@ def fill(first: Incident, deadlines: int) -> None:
         f"CROSS JOIN generate_series(1, {-(-missing // running.count())}) AS more(number)",
         {"reference": f"'INC-COPY-' || ({last} + more.number)"},
     )
-    later = "make_interval(secs => mod(more.id * 7919, 2592000))"
+    later = f"make_interval(secs => {delay} + mod(more.id * 7919, 2592000))"
     moved = {name: f"row.{name} + {later}" for name in INSTANTS}
     incident = connection.ops.quote_name(Incident._meta.db_table)
     for deadline in running:

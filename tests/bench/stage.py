@@ -1,4 +1,4 @@
-"""What every bench needs: a real PostgreSQL, and a meter for queries and time spent."""
+"""What every bench needs: a real database, and meters for queries, time and the machine's cores."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import contextlib
 import os
 import resource
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -26,22 +27,44 @@ SERVER_SETTINGS = ("server_version", "fsync", "synchronous_commit", "full_page_w
 
 
 @contextmanager
-def on_postgres() -> Iterator[None]:
-    """A fresh, migrated database of a PostgreSQL that keeps what it commits; its settings are printed."""
+def on_postgres() -> Iterator[str]:
+    """A fresh, migrated database of a PostgreSQL that keeps what it commits. Prints its settings, gives its URL."""
     try:
         server = PostgresServer(fsync=True).__enter__()
     except pytest.skip.Exception as without:  # the same sentence that a test would be skipped with
         sys.exit(str(without))
     try:
-        _use(server.create_database())
+        with _migrated(server.create_database()) as url:
+            print("PostgreSQL:", ", ".join(f"{name} {_ask(f'SHOW {name}')}" for name in SERVER_SETTINGS), flush=True)
+            yield url
+    finally:
+        server.__exit__(None, None, None)
+
+
+@contextmanager
+def on_sqlite() -> Iterator[str]:
+    """A fresh, migrated SQLite file, as the product uses one without DATABASE_URL. Gives its URL."""
+    with (
+        tempfile.TemporaryDirectory(prefix="due-notice-bench-") as folder,
+        _migrated(f"sqlite:///{folder}/db.sqlite3") as url,
+    ):
+        print(f"SQLite: version {_ask('SELECT sqlite_version()')}, {_ask('PRAGMA journal_mode')}", flush=True)
+        yield url
+
+
+DATABASES = {"postgresql": on_postgres, "sqlite": on_sqlite}
+
+
+@contextmanager
+def _migrated(url: str) -> Iterator[str]:
+    try:
+        _use(url)
         call_command("migrate", verbosity=0)
-        print("PostgreSQL:", ", ".join(f"{name} {_ask(f'SHOW {name}')}" for name in SERVER_SETTINGS), flush=True)
         # Setting the scene rings doorbells for which nobody is at home.
         with mock.patch("config.celery.ring"):
-            yield
+            yield url
     finally:
         connections.close_all()
-        server.__exit__(None, None, None)
 
 
 def _use(url: str) -> None:
@@ -61,7 +84,10 @@ def _ask(question: str) -> Any:
 
 @dataclass
 class Spent:
-    """What a block cost. Times in seconds; `database` is the backend's own CPU, None where it runs elsewhere."""
+    """What a block cost. Times in seconds; `database` is the backend's own CPU, None where it runs elsewhere.
+
+    SQLite has no backend: what it costs is in `program`.
+    """
 
     queries: int = 0
     wall: float = 0.0
@@ -86,7 +112,7 @@ def metered() -> Iterator[Spent]:
         spent.queries += 1
         return execute(sql, params, many, context)
 
-    backend = _ask("SELECT pg_backend_pid()")
+    backend = _ask("SELECT pg_backend_pid()") if connection.vendor == "postgresql" else None
     program, database, wall = _program_time(), _process_time(backend), time.perf_counter()
     with connection.execute_wrapper(count):
         yield spent
@@ -101,14 +127,41 @@ def _program_time() -> float:
     return usage.ru_utime + usage.ru_stime
 
 
-def _process_time(pid: int) -> float | None:
+def _process_time(pid: int | None) -> float | None:
     """User and system time of a process of this machine, in clock ticks of usually 10 ms."""
+    if pid is None:
+        return 0.0
     try:
         stat = Path("/proc", str(pid), "stat").read_text()
     except OSError:
         return None
     fields = stat.rpartition(")")[2].split()  # from the state on: user and system time are the 12th and 13th
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+@dataclass
+class Cores:
+    """How busy the machine was in a block, all programs together: 1.5 is one core and a half. Zero where unknown."""
+
+    busy: float = 0.0
+    there: int = os.cpu_count() or 1
+
+
+@contextmanager
+def watched_cores() -> Iterator[Cores]:
+    cores = Cores()
+    before, began = _busy_time(), time.monotonic()
+    yield cores
+    cores.busy = (_busy_time() - before) / (time.monotonic() - began)
+
+
+def _busy_time() -> float:
+    try:
+        fields = Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:]
+    except OSError:
+        return 0.0
+    user, nice, system, _idle, _waiting, irq, softirq, *_rest = map(int, fields)
+    return (user + nice + system + irq + softirq) / os.sysconf("SC_CLK_TCK")
 
 
 def verdict(is_met: bool) -> str:
