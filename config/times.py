@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import datetime as dt
+import functools
 
 from django.utils import timezone
 from django.utils.formats import date_format
+from django.utils.translation import get_language, pgettext
 from django.utils.translation import gettext as _
-from django.utils.translation import pgettext
 
 from config import zones
 
 
 def in_zone(instant: dt.datetime, zone_name: str) -> str:
     """`24 Nov 2026, 21:24 EST`, in the zone and the active language."""
+    return _in_zone(instant, zone_name, get_language())
+
+
+@functools.lru_cache(maxsize=1024)
+def _in_zone(instant: dt.datetime, zone_name: str, _language: str | None) -> str:
+    """Kept, as one mail shows the same few instants again and again, and a burst of mails too."""
     return _show(instant.astimezone(zones.zone(zone_name)))
 
 
