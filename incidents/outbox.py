@@ -49,7 +49,8 @@ from incidents.models.sending import Part
 logger = logging.getLogger(__name__)
 
 BATCH = 20  # notices leased at once
-FEW = 5  # notices that are not worth another sender
+FEW = 5  # notices that are not worth other senders; of more, each leases so many at once
+HELPER_WAIT = 0.05  # seconds after which one of several senders that found nothing looks again
 LEASE = dt.timedelta(seconds=settings.NOTICE_LEASE)
 PASS_LIMIT = 60.0  # seconds after which a pass hands over to the next
 BACKOFF = (1, 2, 4, 8, 15)  # minutes before the next try; the last one repeats
@@ -94,60 +95,79 @@ def _never() -> bool:
 def deliver(now: dt.datetime, *, should_stop: Callable[[], bool] = _never) -> Counter[str]:
     """Send what is due, nearest contractual due time first; returns how many notices had which outcome.
 
-    A burst is shared among up to NOTICE_SENDERS threads. `should_stop` is asked between mails: once it says so, the
+    A burst is shared among NOTICE_SENDERS threads. `should_stop` is asked between mails: once it says so, the
     mail in hand is finished, the rest is handed back.
     """
-    watch = Watch(now)
-    ready = Notice.objects.ready(now)[: FEW * settings.NOTICE_SENDERS].count()
-    if not ready:
-        return Counter()  # the usual second, answered by one query
-    senders = -(-ready // FEW)
-    share = min(BATCH, max(FEW, -(-ready // senders)))
-    if senders == 1:
-        return _send(watch, BATCH, should_stop)
-    with ThreadPoolExecutor(senders - 1, thread_name_prefix="sender") as pool:
-        others = [pool.submit(_send_in_own_thread, watch, share, should_stop) for _ in range(senders - 1)]
-        tally = _send(watch, share, should_stop)
-    return sum((other.result() for other in others), tally)
+    watch, tally = Watch(now), Counter[str]()
+    while watch.elapsed < PASS_LIMIT and not should_stop():
+        ready = Notice.objects.ready(watch.now())[: FEW + 1].count()
+        if not ready:
+            break  # in the usual second at once, after one query
+        others = settings.NOTICE_SENDERS - 1 if ready > FEW else 0
+        sent = _send_together(watch, others, should_stop) if others else _send_batch(watch, BATCH, should_stop)
+        if not sent:
+            break  # sending has stopped, or all of it is in other hands
+        tally += sent
+    return tally
 
 
-def _send_in_own_thread(watch: Watch, share: int, should_stop: Callable[[], bool]) -> Counter[str]:
+def _send_together(watch: Watch, others: int, should_stop: Callable[[], bool]) -> Counter[str]:
+    """This thread and so many others, until this one finds nothing more: none goes on alone with what comes then."""
+    tally: Counter[str] = Counter()
+    is_over = threading.Event()
+    with ThreadPoolExecutor(others, thread_name_prefix="sender") as pool:
+        helping = [pool.submit(_help, watch, is_over, should_stop) for _ in range(others)]
+        try:
+            while watch.elapsed < PASS_LIMIT and (sent := _send_batch(watch, FEW, should_stop)):
+                tally += sent
+        finally:
+            is_over.set()
+    return sum((helped.result() for helped in helping), tally)
+
+
+def _help(watch: Watch, is_over: threading.Event, should_stop: Callable[[], bool]) -> Counter[str]:
+    tally: Counter[str] = Counter()
     try:
-        return _send(watch, share, should_stop)
+        while not is_over.is_set():
+            sent = _send_batch(watch, FEW, should_stop)
+            tally += sent
+            if not sent:
+                is_over.wait(HELPER_WAIT)
+        return tally
     finally:
         hang_up()
         connection.close()
 
 
-def _send(watch: Watch, share: int, should_stop: Callable[[], bool]) -> Counter[str]:
+def _send_batch(watch: Watch, limit: int, should_stop: Callable[[], bool]) -> Counter[str]:
+    """Lease up to `limit` notices and send them; empty if none was tried."""
     tally: Counter[str] = Counter()
-    while watch.elapsed < PASS_LIMIT and not should_stop():
-        gate = breaker.gate(watch.now())
-        if gate is Gate.SHUT:
+    gate = breaker.gate(watch.now())
+    if gate is Gate.SHUT:
+        return tally
+    leased = lease(watch.now(), 1 if gate is Gate.PROBE else limit)
+    if not leased:
+        if gate is Gate.PROBE:
+            breaker.probe_anew(watch.now())
+        return tally
+    watchdog.beat(Part.SENDER, watch.now())
+    for number, notice in enumerate(leased):
+        if should_stop():
+            _hand_back(leased[number:])
             break
-        leased = lease(watch.now(), 1 if gate is Gate.PROBE else share)
-        if not leased:
-            if gate is Gate.PROBE:
-                breaker.probe_anew(watch.now())
+        try:
+            fault = _deliver_one(notice, watch, tally)
+        except HeldBack:
+            _hand_back(leased[number:])
             break
-        watchdog.beat(Part.SENDER, watch.now())
-        for number, notice in enumerate(leased):
-            if should_stop():
-                _hand_back(leased[number:])
-                break
-            try:
-                fault = _deliver_one(notice, watch, tally)
-            except HeldBack:
-                _hand_back(leased[number:])
-                break
-            if fault is not None and fault.meets_every_mail:
-                breaker.trip(fault, watch.now())
-                _hand_back(leased[number + 1 :])
-                return tally
-            if gate is Gate.PROBE and fault is not None and fault.outcome == Outcome.POISON:
-                breaker.probe_anew(watch.now())
-            elif gate is Gate.PROBE:
-                breaker.close()
+        if fault is not None and fault.meets_every_mail:
+            breaker.trip(fault, watch.now())
+            _hand_back(leased[number + 1 :])
+            break
+        if gate is Gate.PROBE and fault is not None and fault.outcome == Outcome.POISON:
+            breaker.probe_anew(watch.now())
+        elif gate is Gate.PROBE:
+            breaker.close()
     return tally
 
 
