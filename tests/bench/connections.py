@@ -17,7 +17,7 @@ from tests.bench.sink import Seen, Sink, running_sink
 from tests.bench.stage import DATABASES, Cores, verdict, watched_cores
 
 SHAPES = ("1x1", "1x4", "4x1", "1x16", "2x8", "4x4")  # processes x threads of each
-FOR_EACH = 50  # mails for each connection: four seconds at 20 ms for each of four answers
+FOR_EACH = 100  # mails for each connection: eight seconds at 20 ms for each of four answers
 AIM = 0.75  # of K times what one connection does
 
 
