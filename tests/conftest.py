@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 from django.apps import apps
 from django.contrib.auth.models import Group
+from django.utils import timezone
 from pytest_django import Settings
 
 from agreements.models import ServiceAgreement
+from config import instants
 from config.models import User
 from tests import cast
 from tests.services.smtp import SmtpSink
@@ -24,6 +26,12 @@ ROLE_MIGRATIONS = (
     "incidents.migrations.0005_delivery_roles",
     "reviews.migrations.0002_roles",
 )
+
+
+@pytest.fixture(autouse=True)
+def _one_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The database of a test is on this machine: it need not be asked what time it is amid counted queries."""
+    monkeypatch.setattr(instants, "_synced", (instants._ticks(), timezone.now()))
 
 
 @pytest.fixture

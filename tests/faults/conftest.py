@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.faults.world import Stage, World
+from tests.faults.world import PATIENT, Stage, World
 from tests.services.postgres import PostgresServer
 from tests.services.redis import RedisServer
 from tests.services.smtp import SmtpSink
@@ -31,6 +31,12 @@ def world(stage: Stage) -> Iterator[World]:
     """A world of this test's own; nothing but its servers is running yet."""
     with stage.world() as world:
         yield world
+
+
+@pytest.fixture
+def patient(world: World) -> None:
+    """Its processes wait as long as they do in earnest before they take anything for lost."""
+    world.processes.env |= PATIENT
 
 
 @pytest.fixture

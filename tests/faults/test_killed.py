@@ -74,6 +74,7 @@ def _goes_on_working(world: World) -> None:
     world.wait_until_idle()
 
 
+@pytest.mark.usefixtures("patient")
 @pytest.mark.parametrize("kind", ["celery", "loop"])
 def test_a_rolling_restart_loses_nothing_and_doubles_nothing(world: World, kind: str) -> None:
     world.owe(mails=100)

@@ -9,6 +9,8 @@ import pytest
 
 from tests.faults.world import World, nothing_is_lost_and_copies_are_bounded
 
+pytestmark = pytest.mark.usefixtures("patient")
+
 
 def every_mail_once(world: World) -> None:
     assert {len(mails) for mails in world.sink.by_message_id().values()} == {1}
