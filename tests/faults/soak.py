@@ -85,13 +85,14 @@ class Storm:
         self._started_at: dict[str, float] = {}
 
     def begin(self) -> None:
-        self.world.processes.start_worker("worker", "--concurrency", "2")
+        self._start_worker()
         self.world.processes.start_beat()
         for name in self.LOOPS:
             self._start(name)
 
     def strike(self, *blows: Callable[[], None]) -> None:
         """One of these blows, at a moment that chance decides: after so many steps of conversation with the server."""
+        self._supervise()
         moment = self._steps() + self.chance.randint(5, 120)
         waiting = sum(count for state, count in self.world.states().items() if state in IN_QUEUE)
         if waiting < 60:
@@ -101,6 +102,15 @@ class Storm:
         blow = self.chance.choice(blows)
         self.blows[blow.__name__] += 1
         blow()
+
+    def _start_worker(self) -> None:
+        self.world.processes.start_worker("worker", "--concurrency", "2", may_end=True)
+
+    def _supervise(self) -> None:
+        """Celery's parent gives up if a child is killed while it starts; who runs it in earnest starts it again."""
+        if not self.world.processes.is_running("worker"):
+            self.world.processes.kill9("worker")  # what it left behind
+            self._start_worker()
 
     def _steps(self) -> int:
         return sum(self.world.sink.count(phase) for phase in Phase)

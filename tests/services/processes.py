@@ -105,10 +105,10 @@ class Processes:
                 break
         pytest.fail(f"{name} ended instead of serving.\n{self.logs(name)}", pytrace=False)
 
-    def start_worker(self, name: str = "worker", *options: str) -> subprocess.Popen[bytes]:
+    def start_worker(self, name: str = "worker", *options: str, may_end: bool = False) -> subprocess.Popen[bytes]:
         """Start a Celery worker; `options` are those of `celery worker`, by default one child process."""
         command = ["-m", "celery", "-A", "config", "worker", "-n", f"{name}@%h", "--loglevel", "INFO"]
-        return self.start(name, *command, *(options or ("--concurrency", "1")))
+        return self.start(name, *command, *(options or ("--concurrency", "1")), may_end=may_end)
 
     def start_beat(self, name: str = "beat", *options: str) -> subprocess.Popen[bytes]:
         """Start Celery's beat, with a schedule file of its own so that two of them can run."""
