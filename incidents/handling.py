@@ -90,8 +90,7 @@ class Case:
     @property
     def is_unreachable(self) -> bool:
         """A worker that takes it would cancel it: its contact is not mailed any more."""
-        contact, client = self.notice.contact, self.notice.client
-        return contact is not None and not (contact.is_active and client is not None and client.is_active)
+        return not outbox.is_reachable(self.notice)
 
     @property
     def new_address(self) -> str:

@@ -229,13 +229,13 @@ def _is_still_owed(notice: Notice, now: dt.datetime) -> bool:
         return True
     with transaction.atomic():
         is_cancelled = _move(notice, NoticeState.LEASED, NoticeState.CANCELLED, state_reason=reason, **FREE)
-        if is_cancelled and notice.kind in MEETS and not _is_usable(notice):
+        if is_cancelled and notice.kind in MEETS and not is_reachable(notice):
             notices.queue(notices.alarm_about(notice, reason, now=now))
     return False
 
 
 def _why_not_owed(notice: Notice) -> str:
-    if notice.contact is not None and not _is_usable(notice):
+    if notice.contact is not None and not is_reachable(notice):
         return _("%(recipient)s is no longer a contact who can be mailed.") % {"recipient": notice.recipient_name}
     deadline = notice.deadline
     if deadline is None or notice.kind not in PLANNED_KINDS:
@@ -248,7 +248,8 @@ def _why_not_owed(notice: Notice) -> str:
     return _("Done before this was sent.") if deadline.met_at else _("No longer owed.")
 
 
-def _is_usable(notice: Notice) -> bool:
+def is_reachable(notice: Notice) -> bool:
+    """Whether it goes to a colleague, or to somebody who is still a contact of a client that is mailed."""
     contact, client = notice.contact, notice.client
     return contact is None or (contact.is_active and client is not None and client.is_active)
 

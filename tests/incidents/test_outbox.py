@@ -218,7 +218,8 @@ class TestAccepted:
         Notice.objects.exclude(contact=None).delete()
         with CaptureQueriesContext(connection) as all_of_them:
             outbox.deliver(at("12:01"))
-        changes = [q["sql"] for q in all_of_them if q["sql"].startswith(("INSERT", "UPDATE"))]
+        written = [q["sql"] for q in all_of_them if q["sql"].startswith(("INSERT", "UPDATE"))]
+        changes = [sql for sql in written if "incidents_heartbeat" not in sql]  # one each ten seconds, of all mails
         assert len(changes) == 4, "lease (shared by a batch), fence, result, attempt"
 
 
