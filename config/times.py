@@ -7,7 +7,7 @@ import functools
 
 from django.utils import timezone
 from django.utils.formats import date_format
-from django.utils.translation import get_language, pgettext
+from django.utils.translation import get_language, gettext_noop, pgettext
 from django.utils.translation import gettext as _
 
 from config import zones
@@ -35,16 +35,35 @@ def _show(local: dt.datetime) -> str:
     return f"{date_format(local, pgettext('date format', 'j M Y, H:i'))} {zone_label}"
 
 
+#: How a span is said, by its largest unit; `exact` is said of minutes that are counted live.
+_SPANS = {
+    "days": gettext_noop("%(days)d d %(hours)d h"),
+    "hours": gettext_noop("%(hours)d h %(minutes)d min"),
+    "minutes": gettext_noop("%(minutes)d min"),
+    "exact": gettext_noop("%(minutes)d min %(seconds)02d s"),
+    "seconds": gettext_noop("%(seconds)d s"),
+}
+
+
 def duration(span: dt.timedelta) -> str:
     """`3 d 4 h`, `3 h 48 min`, `12 min`, `40 s`: the two largest units, never negative."""
+    return _say(span, "minutes")
+
+
+def countdown(span: dt.timedelta) -> str:
+    """The same with seconds in the last hour, `12 min 04 s`: what is counted live."""
+    return _say(span, "exact")
+
+
+def span_words() -> dict[str, str]:
+    """The patterns by which these are said in the active language, for countdown.js, which says the same."""
+    return {unit: _(pattern) for unit, pattern in _SPANS.items()}
+
+
+def _say(span: dt.timedelta, below_an_hour: str) -> str:
     seconds = max(int(span.total_seconds()), 0)
     minutes, seconds = divmod(seconds, 60)
     hours, minutes = divmod(minutes, 60)
     days, hours = divmod(hours, 24)
-    if days:
-        return _("%(days)d d %(hours)d h") % {"days": days, "hours": hours}
-    if hours:
-        return _("%(hours)d h %(minutes)d min") % {"hours": hours, "minutes": minutes}
-    if minutes:
-        return _("%(minutes)d min") % {"minutes": minutes}
-    return _("%(seconds)d s") % {"seconds": seconds}
+    unit = "days" if days else "hours" if hours else below_an_hour if minutes else "seconds"
+    return _(_SPANS[unit]) % {"days": days, "hours": hours, "minutes": minutes, "seconds": seconds}

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 
 from django import template
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 
 from config import times
 
@@ -24,3 +28,13 @@ def for_reader(instant: dt.datetime | None) -> str:
 @register.filter
 def duration(span: dt.timedelta | None) -> str:
     return times.duration(span) if span is not None else ""
+
+
+@register.simple_tag
+def server_clock() -> SafeString:
+    """The present instant and the words of spans, from which countdown.js counts; once on a page, anywhere in it."""
+    return format_html(
+        '<span hidden data-server-now="{}" data-words="{}"></span>',
+        timezone.now().isoformat(timespec="milliseconds"),
+        json.dumps(times.span_words()),
+    )

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Mapping
 
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from agreements.models import Severity
@@ -27,6 +29,8 @@ _STANDING: Mapping[str, tuple[str, str]] = {
     Standing.MET: ("ok", "✓"),
     Standing.ENDED: ("off", "–"),
 }
+#: What becomes of a deadline if nobody does anything.
+LATER = (Standing.RUNNING, Standing.AT_RISK, Standing.MISSED)
 _STATUS: Mapping[str, tuple[str, str]] = {
     Status.DECLARED: ("high", "!"),
     Status.ACKNOWLEDGED: ("run", "◑"),
@@ -52,6 +56,19 @@ def severity(value: str) -> SafeString:
 
 def standing(value: str) -> SafeString:
     return badge(Standing(value).label, *_STANDING[value])
+
+
+def turning(value: str, *, at_risk_at: dt.datetime | None, due_at: dt.datetime) -> SafeString:
+    """The badge of a standing that turns into the later ones by itself, at their instants (countdown.js)."""
+    later = LATER[LATER.index(Standing(value)) + 1 :]
+    return format_html(
+        '<span data-standing="{}" data-at-risk-at="{}" data-due-at="{}">{}{}</span>',
+        value,
+        at_risk_at.isoformat() if at_risk_at else "",
+        due_at.isoformat(),
+        standing(value),
+        format_html_join("", '<template data-standing="{}">{}</template>', ((name, standing(name)) for name in later)),
+    )
 
 
 def status(value: str) -> SafeString:

@@ -72,7 +72,17 @@ class DeadlineRow:
 
     @property
     def standing_badge(self) -> SafeString:
-        return badges.standing(self.standing)
+        """Turns by itself at its instants, where only time has to pass."""
+        deadline = self.deadline
+        if deadline.due_at is None or not self.is_counting:
+            return badges.standing(self.standing)
+        return badges.turning(self.standing, at_risk_at=deadline.at_risk_at, due_at=deadline.due_at)
+
+    @property
+    def is_counting(self) -> bool:
+        """Whether time alone changes how it reads."""
+        deadline = self.deadline
+        return deadline.is_open and deadline.started_at is not None and deadline.paused_at is None
 
     @property
     def severity_badge(self) -> SafeString:
@@ -95,6 +105,26 @@ class DeadlineRow:
             return (early if done_at <= deadline.due_at else late) % {"span": span}
         left, over = _now("%(span)s left"), _now("overdue by %(span)s")
         return (left if done_at <= deadline.due_at else over) % {"span": span}
+
+    @property
+    def countdown(self) -> SafeString | str:
+        """`time_left` as countdown.js keeps it right, with seconds in the last hour; plain where nothing counts."""
+        until = self.deadline.due_at or self.deadline.started_at
+        if not self.is_counting or until is None:
+            return self.time_left
+        left, over = _now("%(span)s left"), _now("overdue by %(span)s")
+        if self.deadline.due_at is None:
+            left = over = _now("%(span)s so far")
+        span = until - self.now
+        is_left = span >= dt.timedelta(0)
+        words = left % {"span": times.countdown(span)} if is_left else over % {"span": times.duration(-span)}
+        return format_html(
+            '<time role="timer" data-countdown datetime="{}" data-left="{}" data-over="{}">{}</time>',
+            until.isoformat(),
+            left,
+            over,
+            words,
+        )
 
     def _without_due_time(self) -> str:
         if self.deadline.met_at:
