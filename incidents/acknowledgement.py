@@ -19,7 +19,7 @@ from config.history import acting
 from config.models import User
 from incidents import acknowledgement_link, outbox
 from incidents.models import Acknowledgement, DeliveryAttempt, Incident, Notice, TimelineEntry
-from incidents.models.notice import NoticeState, Outcome
+from incidents.models.notice import STUCK_STATES, WAITING_STATES, NoticeState, Outcome
 
 LINK_LIFE = dt.timedelta(days=90)  # from the making of the notice
 
@@ -99,8 +99,18 @@ def record(
             notice=notice, at=now, from_address=from_address, user_agent=user_agent
         )
         _log(incident, notice, now)
-        outbox.prove_arrival(notice, incident, now=now)
+        _settle_doubt(notice, now)
     return acknowledged
+
+
+def _settle_doubt(notice: Notice, now: dt.datetime) -> None:
+    """Its client has read it, so a notice in doubt arrived, as of the last try of which we do not know the outcome.
+
+    What is being transmitted again is left to its worker.
+    """
+    doubtful = notice.attempts.filter(outcome=Outcome.AMBIGUOUS).order_by("at").last()
+    if doubtful is not None and notice.state in (*WAITING_STATES, *STUCK_STATES, NoticeState.LEASED):
+        outbox.arrived(notice, at=doubtful.at, why=_("It arrived: the client has acknowledged it."), now=now)
 
 
 def _log(incident: Incident, notice: Notice, now: dt.datetime) -> None:

@@ -9,7 +9,7 @@ import datetime as dt
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
-from django.db.models import F, Prefetch, Q, QuerySet
+from django.db.models import Prefetch, Q, QuerySet
 from django.utils.translation import gettext as _
 
 from agreements.models import Client, Commitment, Obligation, ServiceAgreement, StartEvent, WarningPoint
@@ -23,6 +23,8 @@ from incidents.models.notice import PLANNED_KINDS, NoticeState
 TAKEN_BACK = (NoticeState.CANCELLED, NoticeState.SUPERSEDED)
 #: What a reopened incident owes anew.
 OWED_AGAIN = (Obligation.MITIGATE, Obligation.RESOLVE, Obligation.UPDATE)
+#: Where a duty without a number sorts among due times.
+NEVER = dt.datetime.max.replace(tzinfo=dt.UTC)
 
 
 def start(incident: Incident, *, now: dt.datetime) -> list[Deadline]:
@@ -149,8 +151,8 @@ def _count_notices_given(incident: Incident, started: Collection[int], *, now: d
         owed = owed.exclude(agreement__in=has_counted)
         if given_for == incident.pk:
             owed = owed.filter(pk__in=started)
-        if at is not None and (steps := _next_steps(owed)):
-            for deadline in _locked(owed.filter(pk__in=steps)):
+        if at is not None and (steps := _next_steps(_locked(owed))):
+            for deadline in steps:
                 _mark_met(deadline, at)
             recompute(incident, now=now)  # a step that follows begins
 
@@ -261,24 +263,22 @@ def meet(
     `by_moment` names the moment whose notice met it: the client's other contacts are still sent theirs.
     A repeating one begins its next cycle at `at` for as long as the incident is open.
     """
-    wanted = incident.deadlines.open().filter(obligation__in=obligations)
+    # Read once, in the order in which they were made, and locked: the planner works on them too.
+    known = _locked(incident.deadlines.all() if client is None else incident.deadlines.filter(client=client))
+    wanted = [deadline for deadline in known if deadline.is_open and deadline.obligation in obligations]
     if Obligation.NOTIFY in obligations:
-        wanted = wanted.filter(pk__in=_next_steps(wanted))
+        wanted = _next_steps(wanted)
     if Obligation.REPORT in obligations:
-        wanted = wanted.filter(started_at__isnull=False)  # a report on what has not happened is none
-    if client is not None:
-        wanted = wanted.filter(client=client)
+        wanted = [deadline for deadline in wanted if deadline.started_at]  # a report on what has not happened is none
     if asked_by is not None:
-        wanted = wanted.exclude(started_at__gt=asked_by)
-    met = []
-    for deadline in _locked(wanted):
+        wanted = [deadline for deadline in wanted if deadline.started_at is None or deadline.started_at <= asked_by]
+    for deadline in wanted:
         _mark_met(deadline, at, by_moment=by_moment)
-        met.append(deadline)
         if deadline.terms.is_recurring and incident.is_open:
             _begin_next_cycle(deadline, incident, begins_at=at, now=now)
-    if incident.deadlines.filter(follows__in=met).exists():
+    if {deadline.pk for deadline in wanted} & {deadline.follows_id for deadline in known}:
         recompute(incident, now=now)  # their clocks begin
-    return met
+    return wanted
 
 
 def _mark_met(deadline: Deadline, at: dt.datetime, *, by_moment: str = "") -> None:
@@ -288,12 +288,12 @@ def _mark_met(deadline: Deadline, at: dt.datetime, *, by_moment: str = "") -> No
     cancel_unsent(deadline, reason=_("Done before this was sent."), spare=by_moment)
 
 
-def _next_steps(open_notices: QuerySet[Deadline]) -> list[int]:
+def _next_steps(open_notices: Collection[Deadline]) -> list[Deadline]:
     """One notice is one step: of each agreement the one that is due first, if it has begun; the others stay owed."""
-    first: dict[int, int] = {}
-    for deadline in open_notices.filter(started_at__isnull=False).order_by(F("due_at").asc(nulls_last=True), "pk"):
-        first.setdefault(deadline.agreement_id, deadline.pk)
-    return list(first.values())
+    first: dict[int, Deadline] = {}
+    for deadline in sorted((d for d in open_notices if d.started_at), key=lambda d: (d.due_at or NEVER, d.pk)):
+        first.setdefault(deadline.agreement_id, deadline)
+    return sorted(first.values(), key=lambda d: d.pk)
 
 
 def end(deadlines: QuerySet[Deadline], *, reason: str, now: dt.datetime) -> None:

@@ -12,19 +12,21 @@ import datetime as dt
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from django.db import models, transaction
 from django.db.models import F, Max
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from agreements.models import Obligation
+from agreements.models import Client, Contact, Obligation
 from config.history import acting
 from config.models import User
 from incidents import lifecycle, outbox, tasks
 from incidents.lifecycle import Refused
 from incidents.models import Deadline, DeliveryAttempt, Incident, Notice, Sending
-from incidents.models.notice import PLANNED_KINDS, STUCK_STATES, NoticeKind, NoticeState, Outcome
+from incidents.models.deadline import DeadlineQuerySet
+from incidents.models.notice import PLANNED_KINDS, STUCK_STATES, NoticeKind, NoticeQuerySet, NoticeState, Outcome
 from incidents.outbox import MEETS
 
 #: What `cases` reads beside the notices themselves.
@@ -116,6 +118,31 @@ def cases(notices: Sequence[Notice]) -> list[Case]:
     return found
 
 
+def owed_first(notices: NoticeQuerySet) -> NoticeQuerySet:
+    """Those that a client still waits for before the others, the nearest contractual due time first."""
+    obligation = models.Case(
+        *(models.When(kind=kind, then=models.Value(obligation)) for kind, obligation in MEETS.items()),
+        default=models.Value(""),
+        output_field=models.CharField(),
+    )
+    owed = Deadline.objects.open().filter(
+        incident=models.OuterRef("incident"),
+        client=models.OuterRef("client"),
+        obligation=models.OuterRef("meets"),
+        started_at__lte=models.OuterRef("made_at"),
+    )
+    found: Any = notices.annotate(meets=obligation).annotate(is_owed=models.Exists(owed))
+    return found.order_by("-is_owed", "due_at", "pk")  # type: ignore[no-any-return]
+
+
+def owed_to_the_unreachable() -> DeadlineQuerySet:
+    """Open notices and updates, begun, of clients who have no contact that can be mailed."""
+    mailable = Contact.objects.usable().filter(client=models.OuterRef("pk"))
+    nobody = Client.objects.filter(~models.Exists(mailable))
+    owed = Deadline.objects.open().filter(obligation__in=set(MEETS.values()), started_at__isnull=False)
+    return owed.filter(client__in=nobody)
+
+
 #: incident, client, obligation
 Duty = tuple[int | None, int | None, str]
 
@@ -203,11 +230,9 @@ def it_arrived(notice: Notice, *, by: User, now: dt.datetime, reason: str, evide
                 + _("Send it again, or tell them by other means.")
             )
         arrived = case.notice
-        arrived.accepted_at = case.doubtful_at
-        _handle(arrived, _("It arrived, says %(who)s: %(evidence)s") % {"who": by.audit_name, "evidence": evidence})
+        why = _("It arrived, says %(who)s: %(evidence)s") % {"who": by.audit_name, "evidence": evidence}
+        outbox.arrived(arrived, at=case.doubtful_at, why=why, now=now)
         if arrived.incident is not None:
-            if _obligation(arrived) is not None and not case.is_told:
-                outbox.meet_by(arrived, arrived.incident, at=case.doubtful_at, now=now)
             told = {"what": arrived, "evidence": evidence}
             text = _("%(what)s: it arrived although the mail server's answer was lost. %(evidence)s") % told
             at = max(case.doubtful_at, arrived.incident.detected_at)

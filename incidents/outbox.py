@@ -7,11 +7,9 @@ else has the row, and that this worker must leave it alone. No transaction is op
 from __future__ import annotations
 
 import datetime as dt
-import functools
 import logging
 import os
 import random
-import socket
 import threading
 import time
 import uuid
@@ -361,22 +359,18 @@ def meet_by(notice: Notice, incident: Incident, *, at: dt.datetime, now: dt.date
     )
 
 
-def prove_arrival(notice: Notice, incident: Incident, *, now: dt.datetime) -> None:
-    """Its client has read it, so a notice in doubt arrived: no copy goes any more, and it met what it owed.
+def arrived(notice: Notice, *, at: dt.datetime, why: str, now: dt.datetime) -> None:
+    """A notice in doubt is known to have arrived, as of `at`: no copy goes any more, and it meets what it owed, once.
 
-    It counts as of its last try with an unknown outcome. Expects the caller's transaction with both rows locked. What
-    is being transmitted again is left to its worker.
+    Expects the caller's transaction with the incident and the notice locked.
     """
-    doubtful = notice.attempts.filter(outcome=Outcome.AMBIGUOUS).order_by("at").last()
-    if doubtful is None or notice.state not in (*WAITING_STATES, *STUCK_STATES, NoticeState.LEASED):
-        return
     is_first = not _was_accepted_for_another(notice)
-    notice.state, notice.accepted_at = NoticeState.HANDLED, doubtful.at
-    notice.state_reason = _("It arrived: the client has acknowledged it.")
+    is_first = is_first and not notice.attempts.filter(outcome=Outcome.ACCEPTED).exists()
+    notice.state, notice.accepted_at, notice.state_reason = NoticeState.HANDLED, at, why[:500]
     notice.lease_token = notice.leased_until = None
     notice.save()
-    if notice.kind in MEETS and is_first:
-        meet_by(notice, incident, at=doubtful.at, now=now)
+    if notice.kind in MEETS and is_first and notice.incident is not None:
+        meet_by(notice, notice.incident, at=at, now=now)
 
 
 def _lock_incident_it_meets(notice: Notice) -> Incident | None:
@@ -449,7 +443,7 @@ def _add_attempt(
     DeliveryAttempt.objects.create(
         notice_id=notice.pk,
         at=watch.now(),
-        worker=worker_name(),
+        worker=watchdog.worker_name(),
         server=f"{relay.host}:{relay.port}",
         outcome=outcome,
         phase=phase,
@@ -504,12 +498,3 @@ def hang_up() -> None:
     if getattr(_kept, "pid", None) == os.getpid():
         _kept.transport.close()
     _kept.__dict__.clear()
-
-
-@functools.cache
-def _host() -> str:
-    return socket.gethostname()
-
-
-def worker_name() -> str:
-    return f"{_host()}:{os.getpid()}"

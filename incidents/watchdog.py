@@ -67,7 +67,13 @@ UNFINISHED_STATES = (*WAITING_STATES, *HELD_STATES, *STUCK_STATES)
 
 # ── heartbeats ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
+_host = socket.gethostname()[:80]
 _beaten: dict[tuple[int, Part], dt.datetime] = {}  # by process, for a forked worker inherits this memory
+
+
+def worker_name() -> str:
+    """This process, as heartbeats and delivery attempts name it."""
+    return f"{_host}:{os.getpid()}"
 
 
 def beat(part: Part, now: dt.datetime) -> None:
@@ -75,7 +81,7 @@ def beat(part: Part, now: dt.datetime) -> None:
     key = (os.getpid(), part)
     if key in _beaten and now - _beaten[key] < BEAT_EVERY:
         return
-    row = Heartbeat(part=part, at=now, worker=f"{socket.gethostname()}:{os.getpid()}"[:100])
+    row = Heartbeat(part=part, at=now, worker=worker_name())
     # A clock that was far ahead must not make a part look alive for as long.
     older = Heartbeat.objects.filter(Q(at__lte=now) | Q(at__gt=now + PATIENCE), part=part)
     if not older.update(at=row.at, worker=row.worker):

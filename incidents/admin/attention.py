@@ -10,14 +10,13 @@ from urllib.parse import urlencode
 
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
-from django.db.models import Case as Choose
-from django.db.models import CharField, Count, Exists, OuterRef, Q, Value, When
+from django.db.models import Count, Q
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.template.response import TemplateResponse
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _now
 
-from agreements.models import Client, Contact, Obligation
+from agreements.models import Obligation
 from config import instants
 from config.admin import READING_METHODS, Button, act_url, list_of
 from config.models import User
@@ -29,9 +28,7 @@ from incidents.admin.sending import Release, waiting_in_words, what_to_do
 from incidents.admin.verbs import RecordTold
 from incidents.handling import Case
 from incidents.models import Deadline, Notice, Sending
-from incidents.models.deadline import DeadlineQuerySet
 from incidents.models.notice import NoticeQuerySet
-from incidents.outbox import MEETS
 
 SHOWN = 50  # of each kind
 RECENT = dt.timedelta(hours=24)  # how long a plain fallback stays on the page
@@ -116,7 +113,7 @@ def attention(*, now: dt.datetime, by: User) -> Attention:
     sending = Sending.objects.filter(pk=Sending.THE_ONE).first() or Sending()
     stuck = Notice.objects.needing_a_person()
     counts = stuck.order_by().aggregate(all=Count("pk"), clients=Count("pk", filter=Q(contact__isnull=False)))
-    to_clients = _first(_owed_first(stuck.filter(contact__isnull=False)))
+    to_clients = _first(handling.owed_first(stuck.filter(contact__isnull=False)))
     to_colleagues = _first(stuck.filter(contact__isnull=True).order_by("-made_at", "-pk"))
     fallbacks = Notice.objects.filter(is_fallback=True, accepted_at__gt=now - RECENT).order_by("-accepted_at", "-pk")
     cases = handling.cases([*to_clients, *to_colleagues])
@@ -145,39 +142,14 @@ def _notices(**filters: str) -> str:
     return f"{list_of(Notice)}?{urlencode(filters)}"
 
 
-def _owed_first(notices: NoticeQuerySet) -> NoticeQuerySet:
-    """Those that a client still waits for before the others, the nearest contractual due time first."""
-    obligation = Choose(
-        *(When(kind=kind, then=Value(obligation)) for kind, obligation in MEETS.items()),
-        default=Value(""),
-        output_field=CharField(),
-    )
-    owed = Deadline.objects.open().filter(
-        incident=OuterRef("incident"),
-        client=OuterRef("client"),
-        obligation=OuterRef("meets"),
-        started_at__lte=OuterRef("made_at"),
-    )
-    found: Any = notices.annotate(meets=obligation).annotate(is_owed=Exists(owed))
-    return found.order_by("-is_owed", "due_at", "pk")  # type: ignore[no-any-return]
-
-
 def _unreachable(now: dt.datetime, by: User) -> Listed:
-    found = owed_to_the_unreachable()
+    found = handling.owed_to_the_unreachable()
     may_tell = by.has_perm(RecordTold.permission)
     rows = [
         Unreachable(DeadlineRow(deadline, now), _tell_url(deadline) if may_tell else "")
         for deadline in readable(found)[:SHOWN]
     ]
     return Listed(rows, found.count(), f"{list_of(Deadline)}?{urlencode({'obligation': Obligation.NOTIFY})}")
-
-
-def owed_to_the_unreachable() -> DeadlineQuerySet:
-    """Open notices and updates, begun, of clients who have no contact that can be mailed."""
-    mailable = Contact.objects.usable().filter(client=OuterRef("pk"))
-    nobody = Client.objects.filter(~Exists(mailable))
-    owed = Deadline.objects.open().filter(obligation__in=set(MEETS.values()), started_at__isnull=False)
-    return owed.filter(client__in=nobody)
 
 
 def _tell_url(deadline: Deadline) -> str:

@@ -18,7 +18,6 @@ from django.utils.translation import ngettext
 from config import times
 from config.admin import AuditedModelAdmin, badge
 from config.forms import ActForm, Done, reason_field
-from config.history import acting
 from incidents import handling
 from incidents.admin.decisions import ATTENTION, in_lines
 from incidents.models import Sending
@@ -117,9 +116,12 @@ class SendingAdmin(AuditedModelAdmin):
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         if not self.has_view_permission(request):
             raise PermissionDenied
-        with acting(task="made when first asked for"):  # whoever reads has written nothing
-            row = Sending.row()
-        return self.change_view(request, str(row.pk), extra_context=extra_context)
+        return self.change_view(request, str(Sending.THE_ONE), extra_context=extra_context)
+
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Sending | None:
+        """The row, or how it reads until somebody holds or a fault stops it: whoever only looks writes nothing."""
+        found: Sending | None = super().get_object(request, object_id, from_field)
+        return found or (Sending() if object_id == str(Sending.THE_ONE) else None)
 
     @admin.display(description=_("sending"))
     def state_badge(self, sending: Sending) -> SafeString:
