@@ -6,7 +6,7 @@ import secrets
 from pathlib import Path
 from typing import Any
 
-from config import env, zones
+from config import content_policy, env, zones
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 VAR_DIR = env.directory("VAR_DIR", BASE_DIR / "var")
@@ -41,6 +41,7 @@ SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _HTTPS
 SESSION_COOKIE_NAME = "due_notice_session"
 CSRF_COOKIE_NAME = "due_notice_csrf"
 X_FRAME_OPTIONS = "DENY"
+CONTENT_SECURITY_POLICY = {"DIRECTIVES": content_policy.PAGES}
 
 # ── what it is made of ──────────────────────────────────────────────────────────────────────────────────────────────
 INSTALLED_APPS = [
@@ -58,7 +59,8 @@ INSTALLED_APPS = [
     "reviews",
 ]
 MIDDLEWARE = [
-    "config.health.HealthMiddleware",  # first: a probe meets no redirect, no check of hosts, no session
+    "csp.middleware.CSPMiddleware",  # first: on every answer, whoever gives it
+    "config.health.HealthMiddleware",  # next: a probe meets no redirect, no check of hosts, no session
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",

@@ -7,10 +7,12 @@ from typing import Any
 
 import django_filters
 from django.contrib import admin
+from django.core.exceptions import PermissionDenied
 from django.db import models
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
+from django.shortcuts import get_object_or_404
 from django.template.defaultfilters import linebreaksbr
-from django.urls import URLPattern, path
+from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _now
@@ -18,13 +20,16 @@ from django.utils.translation import gettext_lazy as _
 
 from agreements.models import Client
 from config import times
-from config.admin import Button, act_url, badge, link, zoned
+from config.admin import READING_METHODS, Button, act_url, badge, link, zoned
+from config.content_policy import mail_document
 from config.filters import DayFilter, FilteredAdmin
 from incidents import acknowledgement_link, handling
 from incidents.admin import attention, badges
 from incidents.admin.decisions import DECISIONS, RevokeLink, buttons_for
 from incidents.models import Acknowledgement, DeliveryAttempt, Notice
 from incidents.models.notice import NoticeKind, NoticeQuerySet, NoticeState, Outcome
+
+MAIL = "incidents_notice_mail"
 
 
 class NoticeFilter(django_filters.FilterSet):  # type: ignore[misc]  # the library ships no types
@@ -155,7 +160,12 @@ class NoticeAdmin(FilteredAdmin):
 
     def get_urls(self) -> list[URLPattern]:
         page = self.admin_site.admin_view(attention.page)
-        return [path("attention/", page, name="incidents_attention"), *super().get_urls()]
+        mail = self.admin_site.admin_view(self.mail_view)
+        return [
+            path("attention/", page, name="incidents_attention"),
+            path("<int:object_id>/mail/", mail, name=MAIL),
+            *super().get_urls(),
+        ]
 
     def buttons(self, request: HttpRequest, obj: models.Model) -> list[Button]:
         """Asks once for all decisions what there is to decide."""
@@ -237,8 +247,17 @@ class NoticeAdmin(FilteredAdmin):
     def html_shown(self, notice: Notice) -> SafeString:
         """In a frame without rights: no script, no form, no origin of ours."""
         return format_html(
-            '<details><summary>{}</summary><iframe class="mail" sandbox="" title="{}" srcdoc="{}"></iframe></details>',
+            "<details><summary>{}</summary>"
+            '<iframe class="mail" sandbox="" title="{}" src="{}" loading="lazy"></iframe></details>',
             _now("Show"),
             _now("The message as a mail program shows it"),
-            acknowledgement_link.masked(notice.html),
+            reverse(f"admin:{MAIL}", args=[notice.pk]),
         )
+
+    def mail_view(self, request: HttpRequest, object_id: int) -> HttpResponse:
+        """The mail's own document, without the client's own link, for whoever may see the notice."""
+        if request.method not in READING_METHODS:
+            return HttpResponseNotAllowed(READING_METHODS)
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        return mail_document(acknowledgement_link.masked(get_object_or_404(Notice, pk=object_id).html))

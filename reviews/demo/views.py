@@ -14,22 +14,13 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
-from django.views.decorators.clickjacking import xframe_options_sameorigin
 from django.views.decorators.http import require_safe
 
+from config.content_policy import mail_document
 from reviews.demo.inbox import Entry, Inbox, header, parsed
 from reviews.demo.world import STAFF_DOMAIN
 
 PER_PAGE = 50
-PAGE_POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
-    "frame-src 'self'; form-action 'none'; base-uri 'none'; frame-ancestors 'none'"
-)
-#: The mail's own page: no script, no form, no address of ours, nothing loaded. Links open in a tab of their own.
-MAIL_POLICY = (
-    "sandbox allow-popups allow-popups-to-escape-sandbox; default-src 'none'; style-src 'unsafe-inline'; "
-    "img-src data:; form-action 'none'; frame-ancestors 'self'"
-)
 READERS = {"clients": False, "colleagues": True}
 
 
@@ -44,7 +35,7 @@ def inbox(request: HttpRequest) -> HttpResponse:
     page = Paginator(entries, PER_PAGE).get_page(request.GET.get("page"))
     rows = [(entry, _is_colleague(entry)) for entry in page]
     context = {"page": page, "rows": rows, "chosen": chosen, "now": timezone.now()}
-    return _page(request, "demo/inbox.html", context)
+    return render(request, "demo/inbox.html", context)
 
 
 @never_cache
@@ -58,18 +49,15 @@ def message(request: HttpRequest, number: int) -> HttpResponse:
         "text": _body(mail, "plain"),
         "has_html": mail.get_body(("html",)) is not None,
     }
-    return _page(request, "demo/message.html", context)
+    return render(request, "demo/message.html", context)
 
 
 @never_cache
 @require_safe
-@xframe_options_sameorigin
 def message_html(request: HttpRequest, number: int) -> HttpResponse:
     """The HTML part as it was received, shut in by its policy; only our own page may frame it."""
     _entry, mail = _found(number)
-    response = HttpResponse('<base target="_blank">' + _body(mail, "html"))
-    response["Content-Security-Policy"] = MAIL_POLICY
-    return response
+    return mail_document(_body(mail, "html"))
 
 
 @never_cache
@@ -108,9 +96,3 @@ def _body(mail: EmailMessage, kind: str) -> str:
 
 def _is_colleague(entry: Entry) -> bool:
     return any(address.lower().endswith("@" + STAFF_DOMAIN) for address in entry.recipients)
-
-
-def _page(request: HttpRequest, template: str, context: dict[str, object]) -> HttpResponse:
-    response = render(request, template, context)
-    response["Content-Security-Policy"] = PAGE_POLICY
-    return response

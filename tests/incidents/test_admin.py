@@ -494,7 +494,10 @@ def test_a_notice_shows_its_message_its_frame_without_rights_and_every_try(
     text = shown(response)
     for expected in (notice.message_id, notice.subject, "ops@northwind.example", "We are on it.", "451", "Greylisted"):
         assert expected in text, expected
-    assert '<iframe class="mail" sandbox=""' in response.content.decode()
+    mail_url = reverse("admin:incidents_notice_mail", args=[notice.pk])
+    assert f'<iframe class="mail" sandbox="" title="The message as a mail program shows it" src="{mail_url}"' in (
+        response.content.decode()
+    )
     assert "Refused for now" in text
 
 

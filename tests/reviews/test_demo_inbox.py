@@ -125,7 +125,7 @@ def test_the_list_shows_the_newest_first_and_can_leave_out_colleagues(inbox: Inb
 @pages
 @pytest.mark.django_db
 def test_the_html_part_is_shut_in(inbox: Inbox, client: Client) -> None:
-    entry = keep(inbox, subject="<script>alert(1)</script>", html="<script>alert(2)</script><p>Hi</p>")
+    entry = keep(inbox, subject="<script>alert(1)</script>", html="<head></head><script>alert(2)</script><p>Hi</p>")
     page = client.get(reverse("demo_message", args=[entry.number]))
     assert "alert(1)</script>" not in page.content.decode()
     assert "alert(2)" not in page.content.decode()
@@ -135,6 +135,7 @@ def test_the_html_part_is_shut_in(inbox: Inbox, client: Client) -> None:
     assert frame["Content-Security-Policy"].startswith("sandbox ")
     assert "allow-scripts" not in frame["Content-Security-Policy"]
     assert "default-src 'none'" in frame["Content-Security-Policy"]
+    assert '<base target="_blank">' in frame.content.decode()
     assert frame["X-Frame-Options"] == "SAMEORIGIN"
     source = client.get(reverse("demo_message_source", args=[entry.number]))
     assert source["Content-Type"].startswith("text/plain")

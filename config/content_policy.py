@@ -1,0 +1,42 @@
+"""What a browser may load and run on our pages: nothing but our own files.
+
+django-csp puts `PAGES` on every response that does not bring a policy of its own.
+"""
+
+from __future__ import annotations
+
+from csp.constants import NONE, SELF
+from django.http import HttpResponse
+
+PAGES = {
+    "default-src": [NONE],
+    "script-src": [SELF],
+    "style-src": [SELF],
+    "img-src": [SELF],
+    "font-src": [SELF],
+    "connect-src": [SELF],
+    "manifest-src": [SELF],
+    "frame-src": [SELF],
+    "form-action": [SELF],
+    "base-uri": [NONE],
+    "frame-ancestors": [NONE],
+}
+
+#: A mail's own document. Mail programs know styles only inline, so it may have them; but it stands in a sandbox without
+#: an origin: no script, no form, no address of ours, nothing loaded. Links open in a tab of their own, and only a page
+#: of ours may frame it.
+MAIL = (
+    "sandbox allow-popups allow-popups-to-escape-sandbox; default-src 'none'; style-src 'unsafe-inline'; "
+    "img-src data:; form-action 'none'; frame-ancestors 'self'"
+)
+
+
+def mail_document(html: str) -> HttpResponse:
+    """The HTML of a mail as a document of its own, for an iframe with an address of its own as `src`.
+
+    Never by `srcdoc`: that inherits the policy of the page around it, which would strip the mail of its styles.
+    """
+    response = HttpResponse(html.replace("<head>", '<head><base target="_blank">', 1))
+    response["Content-Security-Policy"] = MAIL
+    response["X-Frame-Options"] = "SAMEORIGIN"
+    return response
