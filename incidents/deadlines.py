@@ -46,7 +46,7 @@ def start(incident: Incident, *, now: dt.datetime) -> list[Deadline]:
 
 def _commitments(incident: Incident) -> list[Commitment]:
     """What the affected agreements say for this severity; a commitment after the one that it follows."""
-    agreements = ServiceAgreement.objects.filter(pk__in=incident.affected_agreements.values("agreement"))
+    agreements = ServiceAgreement.objects.filter(pk__in=incident.affected_agreements.included().values("agreement"))
     agreements = agreements.select_related("client", "calendar").prefetch_related(
         "calendar__hours",
         "calendar__special_days",
@@ -306,8 +306,12 @@ def end(deadlines: QuerySet[Deadline], *, reason: str, now: dt.datetime) -> None
         cancel_unsent(deadline, reason=reason, state=NoticeState.SUPERSEDED)
 
 
-def begin_again(incident: Incident, *, at: dt.datetime, now: dt.datetime) -> list[Deadline]:
+def begin_again(
+    incident: Incident, *, at: dt.datetime, now: dt.datetime, agreement: ServiceAgreement | None = None
+) -> list[Deadline]:
     """After reopening: mitigation, resolution and updates are owed again; what else was met stays met.
+
+    By every affected agreement, or by one alone that had no part in the reopening.
 
     Where the clause lets the clock stop, the same deadline goes on (the time in between is a pause); else a new cycle
     begins at `at`. What was done or missed after the resolution that is now withdrawn keeps the start that it had.
@@ -316,12 +320,14 @@ def begin_again(incident: Incident, *, at: dt.datetime, now: dt.datetime) -> lis
     keep_starts(withdrawn, overdue_at=at)
     latest: dict[int, Deadline] = {}
     owed = incident.deadlines.filter(severity=incident.severity, obligation__in=OWED_AGAIN)
-    owed = owed.filter(agreement__in=incident.affected_agreements.values("agreement"))
+    owed = owed.filter(agreement__in=incident.affected_agreements.included().values("agreement"))
+    if agreement is not None:
+        owed = owed.filter(agreement=agreement)
     for deadline in owed.order_by("cycle"):
         latest[deadline.commitment_id] = deadline
     again = []
     for deadline in latest.values():
-        if deadline.is_open:
+        if deadline.is_open or (deadline.met_at is not None and deadline.met_at > at):
             continue
         keep_starts(deadline.followers.all(), overdue_at=at)
         if deadline.met_at and deadline.terms.is_pausable and deadline.obligation != Obligation.UPDATE:
@@ -362,6 +368,12 @@ def cancel_unsent(
     """
     unsent = Notice.objects.waiting().filter(deadline=deadline, kind__in=PLANNED_KINDS).exclude(moment=spare)
     return unsent.update(state=state, state_reason=reason)
+
+
+def cancel_unsent_to(client: Client, incident: Incident, *, reason: str) -> int:
+    """Take whatever waits to be sent about this incident to or because of this client out of the queue, saying why."""
+    unsent = Notice.objects.waiting().filter(incident=incident, client=client)
+    return unsent.update(state=NoticeState.CANCELLED, state_reason=reason)
 
 
 # ── changing the terms on purpose ───────────────────────────────────────────────────────────────────────────────────

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 
 from agreements.models import Client, Obligation, Service, ServiceAgreement, Severity, StartEvent
@@ -123,13 +124,18 @@ def _find_agreements(incident: Incident) -> None:
 
 def _leave_agreements_not_in_force(incident: Incident, now: dt.datetime) -> None:
     """After detection was corrected: an agreement that was not in force then owes nothing for this incident."""
-    in_force = ServiceAgreement.objects.in_force(incident.detected_at)
-    taken_over = AffectedAgreement.objects.filter(incident__merged_into=incident)  # in force when that was detected
-    outlived = incident.affected_agreements.exclude(agreement__in=in_force)
-    for affected in outlived.exclude(agreement__in=taken_over.values("agreement")):
+    # One that is excluded owes nothing already, and stays excluded should the times be corrected back.
+    for affected in _not_in_force(incident).filter(excluded_at__isnull=True):
         outdated = incident.deadlines.open().filter(agreement=affected.agreement)
         deadlines.end(outdated, reason=_("The agreement was not in force at the corrected time of detection."), now=now)
         affected.delete()
+
+
+def _not_in_force(incident: Incident) -> QuerySet[AffectedAgreement]:
+    in_force = ServiceAgreement.objects.in_force(incident.detected_at)
+    taken_over = AffectedAgreement.objects.filter(incident__merged_into=incident)  # in force when that was detected
+    outlived = incident.affected_agreements.exclude(agreement__in=in_force)
+    return outlived.exclude(agreement__in=taken_over.values("agreement"))
 
 
 # ── respond ─────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -240,7 +246,69 @@ def note(
     """Write a timeline entry about something that happened at `at`."""
     with _verb(incident, by, "") as incident:
         _check_instant("at", at, now)
-        return _log(incident, text, by, at=at or now, now=now, is_client_visible=is_client_visible)
+        return _log(incident, text, by, at=at or now, now=now, is_client_visible=is_client_visible, is_note=True)
+
+
+# ── which agreements hold ───────────────────────────────────────────────────────────────────────────────────────────
+
+
+def exclude_agreement(
+    incident: Incident, agreement: ServiceAgreement, *, by: User, now: dt.datetime, reason: str
+) -> AffectedAgreement:
+    """Say that this agreement owes nothing here: its open deadlines end, and what is unsent is taken back.
+
+    It holds through every later verb, merging included, until the agreement is included again.
+    """
+    if not reason.strip():
+        raise Refused({"reason": _("Say why nothing is owed under this agreement; the client may ask.")})
+    with _verb(incident, by, reason) as incident:
+        affected = _affected_by(incident, agreement)
+        if affected.is_excluded:
+            raise Refused({"agreement": _("%(agreement)s is excluded already.") % {"agreement": agreement}})
+        affected.excluded_at, affected.exclusion_reason = now, reason
+        affected.full_clean()
+        affected.save()
+        why = _("%(agreement)s is excluded: %(reason)s") % {"agreement": agreement, "reason": reason}
+        deadlines.end(incident.deadlines.open().filter(agreement=agreement), reason=why[:300], now=now)
+        if agreement.client not in affected_clients(incident):
+            deadlines.cancel_unsent_to(agreement.client, incident, reason=why[:500])
+        _log(incident, why, by, at=now, now=now)
+    return affected
+
+
+def include_agreement(
+    incident: Incident, agreement: ServiceAgreement, *, by: User, now: dt.datetime, reason: str
+) -> AffectedAgreement:
+    """Take an exclusion back: what the agreement owes begins again, counted from the original events."""
+    if not reason.strip():
+        raise Refused({"reason": _("Say why something is owed under this agreement after all.")})
+    with _verb(incident, by, reason) as incident:
+        affected = _affected_by(incident, agreement)
+        if not affected.is_excluded:
+            raise Refused({"agreement": _("%(agreement)s is not excluded.") % {"agreement": agreement}})
+        if _not_in_force(incident).filter(pk=affected.pk).exists():
+            outlived = _("%(agreement)s was not in force when the incident was detected.") % {"agreement": agreement}
+            raise Refused({"agreement": outlived})
+        affected.excluded_at, affected.exclusion_reason = None, ""
+        affected.save()
+        why = _("%(agreement)s is included again: %(reason)s") % {"agreement": agreement, "reason": reason}
+        _log(incident, why, by, at=now, now=now)
+        if incident.is_open and incident.reopened_at is not None:
+            deadlines.begin_again(incident, at=incident.reopened_at, now=now, agreement=agreement)
+        deadlines.start(incident, now=now)
+        deadlines.recompute(incident, now=now)
+        tasks.raise_due.ring_on_commit()
+    return affected
+
+
+def _affected_by(incident: Incident, agreement: ServiceAgreement) -> AffectedAgreement:
+    if incident.status == Status.MERGED:
+        raise Refused(_("Not possible now: %(ref)s is merged.") % {"ref": incident.reference})
+    affected = incident.affected_agreements.filter(agreement=agreement).first()
+    if affected is None:
+        falls = {"ref": incident.reference, "agreement": agreement}
+        raise Refused({"agreement": _("%(ref)s does not fall under %(agreement)s.") % falls})
+    return affected
 
 
 # ── tell the client ─────────────────────────────────────────────────────────────────────────────────────────────────
@@ -350,7 +418,8 @@ def record_told(
 
 
 def affected_clients(incident: Incident) -> list[Client]:
-    agreements = incident.affected_agreements.values("agreement__client")
+    """The clients of the agreements that it falls under; one whose agreements are all excluded is none of them."""
+    agreements = incident.affected_agreements.included().values("agreement__client")
     return list(Client.objects.filter(pk__in=agreements).order_by("name"))
 
 
@@ -504,6 +573,7 @@ def merge(incident: Incident, into: Incident, *, by: User, now: dt.datetime, rea
         _refuse_unless_open(child)
         _refuse_unless_open(master)
         _refuse_a_lesser_master(child, master)
+        _refuse_a_master_that_excludes(child, master)
         if _end_pause(child, now):
             deadlines.recompute(child, now=now)  # a pause that ends with the merging still counts
         child.status, child.merged_into, child.merged_at = Status.MERGED, master, now
@@ -535,6 +605,18 @@ def _refuse_a_lesser_master(child: Incident, master: Incident) -> None:
         )
 
 
+def _refuse_a_master_that_excludes(child: Incident, master: Incident) -> None:
+    """What a client is owed here would vanish in a master that excludes its agreement."""
+    excluded = master.affected_agreements.filter(excluded_at__isnull=False).values("agreement")
+    if lost := [str(taken) for taken in child.affected_agreements.included().filter(agreement__in=excluded)]:
+        raise Refused(
+            {
+                "into": _("%(master)s excludes %(agreements)s, %(child)s does not. Decide for both first.")
+                % {"master": master.reference, "child": child.reference, "agreements": ", ".join(lost)}
+            }
+        )
+
+
 def _take_over(master: Incident, child: Incident) -> None:
     """The earliest start of both, the services and the agreements of both."""
     for event in ("occurred_at", "detected_at", "aware_at"):
@@ -544,7 +626,13 @@ def _take_over(master: Incident, child: Incident) -> None:
     for affected in child.affected_services.exclude(service__in=master.affected_services.values("service")):
         AffectedService.objects.create(incident=master, service=affected.service)
     for taken in child.affected_agreements.exclude(agreement__in=master.affected_agreements.values("agreement")):
-        AffectedAgreement.objects.create(incident=master, agreement=taken.agreement, why=taken.why)
+        AffectedAgreement.objects.create(
+            incident=master,
+            agreement=taken.agreement,
+            why=taken.why,
+            excluded_at=taken.excluded_at,
+            exclusion_reason=taken.exclusion_reason,
+        )
 
 
 def preview_merge(incident: Incident, into: Incident, *, by: User, now: dt.datetime) -> MergePreview:
@@ -597,7 +685,14 @@ def _verb(incident: Incident, by: User, reason: str) -> Iterator[Incident]:
 
 
 def _log(
-    incident: Incident, text: str, by: User, *, at: dt.datetime, now: dt.datetime, is_client_visible: bool = False
+    incident: Incident,
+    text: str,
+    by: User,
+    *,
+    at: dt.datetime,
+    now: dt.datetime,
+    is_client_visible: bool = False,
+    is_note: bool = False,
 ) -> TimelineEntry:
     entry = TimelineEntry(
         incident=incident,
@@ -606,6 +701,7 @@ def _log(
         typed_at=now,
         is_client_visible=is_client_visible,
         author_name=by.audit_name,
+        is_note=is_note,
     )
     entry.full_clean()
     entry.save()

@@ -366,7 +366,9 @@ def _without_deadline(now: dt.datetime, *, whole: bool) -> Iterator[Problem]:
     """Every agreement that an open incident falls under, and that promises something at its severity, has a clock."""
     promised = Commitment.objects.filter(agreement=OuterRef("agreement"), severity=OuterRef("incident__severity"))
     started = Deadline.objects.filter(incident=OuterRef("incident"), agreement=OuterRef("agreement"))
-    bare = AffectedAgreement.objects.filter(Exists(promised), ~Exists(started), incident__status__in=OPEN_STATUSES)
+    bare = AffectedAgreement.objects.included().filter(
+        Exists(promised), ~Exists(started), incident__status__in=OPEN_STATUSES
+    )
     found: set[int] = set()
     for first, end in _slices(AffectedAgreement, now, whole=whole):
         found |= set(bare.filter(pk__gte=first, pk__lt=end).values_list("incident", flat=True))

@@ -181,22 +181,42 @@ class AffectedService(AuditedModel):
         return str(self.service)
 
 
+class AffectedAgreementQuerySet(models.QuerySet["AffectedAgreement"]):
+    def included(self) -> AffectedAgreementQuerySet:
+        """Those that owe something here: all that were found and that nobody has excluded."""
+        return self.filter(excluded_at__isnull=True)
+
+
 class AffectedAgreement(AuditedModel):
-    """That an incident falls under an agreement, and why it was found to."""
+    """That an incident falls under an agreement, and why it was found to; or why somebody excluded it."""
 
     incident = models.ForeignKey(Incident, models.PROTECT, related_name="affected_agreements")
     agreement = models.ForeignKey(ServiceAgreement, models.PROTECT, related_name="+", verbose_name=_("agreement"))
     why = models.CharField(_("why"), max_length=500)
+    excluded_at = models.DateTimeField(_("excluded at"), null=True, blank=True)
+    exclusion_reason = models.CharField(_("why it is excluded"), max_length=1000, blank=True)
 
+    objects = AffectedAgreementQuerySet.as_manager()
     history = AuditedRecords()
 
     class Meta:
         verbose_name = _("affected agreement")
         verbose_name_plural = _("affected agreements")
-        constraints = (models.UniqueConstraint(fields=("incident", "agreement"), name="affected_agreement_once"),)
+        constraints = (
+            models.UniqueConstraint(fields=("incident", "agreement"), name="affected_agreement_once"),
+            models.CheckConstraint(
+                condition=Q(excluded_at__isnull=True, exclusion_reason="")
+                | (Q(excluded_at__isnull=False) & ~Q(exclusion_reason="")),
+                name="affected_agreement_excluded_for_a_reason",
+            ),
+        )
 
     def __str__(self) -> str:
         return str(self.agreement)
+
+    @property
+    def is_excluded(self) -> bool:
+        return self.excluded_at is not None
 
 
 class ResponderRole(models.TextChoices):
@@ -232,6 +252,9 @@ class TimelineEntry(AuditedModel):
     typed_at = models.DateTimeField(_("typed in at"), editable=False)
     is_client_visible = models.BooleanField(_("visible to clients"), default=False)
     author_name = models.CharField(_("by"), max_length=200, editable=False)
+    is_note = models.BooleanField(
+        _("note"), default=False, editable=False, help_text=_("Typed by a person; the others are written by verbs.")
+    )
 
     history = AuditedRecords()
 

@@ -97,6 +97,7 @@ class Operators(RuleBasedStateMachine):
 
     by: User
     clients: tuple[Client, ...]
+    agreements: tuple[ServiceAgreement, ...]
 
     def __init__(self) -> None:
         super().__init__()
@@ -189,6 +190,17 @@ class Operators(RuleBasedStateMachine):
         if (master := self._incident(into)) is not None:
             self._on(number, wait, "merge", master, reason="One cause.")
 
+    @rule(wait=minutes, number=which, agreement=st.integers(0, 1), is_back=st.booleans())
+    def exclude(self, wait: int, number: int, agreement: int, is_back: bool) -> None:
+        verb = "include_agreement" if is_back else "exclude_agreement"
+        self._on(number, wait, verb, self.agreements[agreement], reason="Looked again.")
+
+    @invariant()
+    def what_is_excluded_owes_nothing(self) -> None:
+        for affected in AffectedAgreement.objects.filter(excluded_at__isnull=False):
+            owed = affected.incident.deadlines.open().filter(agreement=affected.agreement)
+            assert not owed.exists(), f"after {self.verb}: {owed} of {affected}"
+
     @rule(wait=minutes)
     def sweep(self, wait: int) -> None:
         self._wait(wait)
@@ -274,7 +286,7 @@ class Operators(RuleBasedStateMachine):
                 assert kinds <= {Obligation.NOTIFY, Obligation.REPORT}, f"after {self.verb}: {kinds}"
 
     def _owes_all_that_applies(self, incident: Incident) -> None:
-        for affected in incident.affected_agreements.select_related("agreement"):
+        for affected in incident.affected_agreements.included().select_related("agreement"):
             for commitment in affected.agreement.commitments.filter(severity=incident.severity):
                 latest = incident.deadlines.filter(commitment=commitment).order_by("cycle").last()
                 assert latest is not None, f"after {self.verb}: {commitment} has not begun"
@@ -319,7 +331,8 @@ def everything() -> list[Any]:
 @pytest.mark.django_db
 def test_in_any_order_the_deadlines_stay_right(olga: User) -> None:
     agreements = round_the_clock(), office()
-    Operators.by, Operators.clients = olga, tuple(agreement.client for agreement in agreements)
+    Operators.by, Operators.agreements = olga, agreements
+    Operators.clients = tuple(agreement.client for agreement in agreements)
     run_state_machine_as_test(
         Operators,
         settings=settings(
