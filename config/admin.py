@@ -375,7 +375,7 @@ class PersonAdmin(AuditedModelAdmin, UserAdmin):  # type: ignore[type-arg, misc]
     filter_horizontal = ("groups",)
     fieldsets = (
         (None, {"fields": ("username", "password")}),
-        (_("Person"), {"fields": ("first_name", "last_name", "email", "time_zone")}),
+        (_("Person"), {"fields": ("first_name", "last_name", "email", "time_zone", "language")}),
         (_("Role"), {"fields": ("is_active", "is_staff", "groups")}),
     )
     add_fieldsets = (
@@ -388,6 +388,7 @@ class PersonAdmin(AuditedModelAdmin, UserAdmin):  # type: ignore[type-arg, misc]
                     "last_name",
                     "email",
                     "time_zone",
+                    "language",
                     "usable_password",
                     "password1",
                     "password2",

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from django.conf import settings
 from django.contrib.auth.models import AbstractUser, UserManager
 from django.core.exceptions import ValidationError
+from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from config.fields import ZoneField, validate_address, validate_line
@@ -17,6 +19,13 @@ class User(AuditedModel, AbstractUser):
         _("time zone"),
         default="UTC",
         help_text=_("Every time you see is shown in this zone, for example Europe/Berlin."),
+    )
+    language = models.CharField(
+        _("language"),
+        max_length=10,
+        choices=settings.LANGUAGES,
+        default=settings.LANGUAGE_CODE,
+        help_text=_("Of the words and dates that you see. Clients are written to in their own."),
     )
 
     SILENT_FIELDS = frozenset({"last_login"})

@@ -70,7 +70,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "config.history.AuditMiddleware",
-    "config.middleware.ReaderZoneMiddleware",
+    "config.middleware.ReaderMiddleware",
 ]
 ROOT_URLCONF = "config.urls"
 WSGI_APPLICATION = "config.wsgi.application"
@@ -114,8 +114,7 @@ AUTH_PASSWORD_VALIDATORS = [
     )
 ]
 LANGUAGE_CODE = "en"
-# What clients read is in their language. The admin is in English alone, so there is no LocaleMiddleware: by the
-# browser's choice it would show Django's half of each page in another language, and ours in English.
+# Clients read theirs; colleagues what they chose in their settings; whoever has not signed in what the browser prefers.
 LANGUAGES = [("en", "English"), ("de", "Deutsch"), ("fr", "Français"), ("es", "Español")]
 LOCALE_PATHS = [BASE_DIR / "locale"]
 USE_TZ = True

@@ -10,11 +10,12 @@ from typing import Any, Literal, cast
 from django.contrib import admin
 from django.http import HttpRequest
 from django.template.response import TemplateResponse
+from django.urls import URLPattern, URLResolver, path
 from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
-from config import health
+from config import health, own_settings
 
 #: The apps in the order in which people need them; what is not named comes last.
 APP_ORDER = ("incidents", "reviews", "agreements", "config")
@@ -62,6 +63,10 @@ class DueNoticeSite(admin.AdminSite):
         """In the order in which people need them: incidents first, whichever app was loaded first."""
         ordered = sorted(self._tiles, key=lambda make: _rank(make.__module__.partition(".")[0]))
         return [tile for make in ordered if (tile := make(request, now)) is not None]
+
+    def get_urls(self) -> list[URLPattern | URLResolver]:
+        settings = path("settings/", self.admin_view(own_settings.page), name=own_settings.PAGE)
+        return [settings, *super().get_urls()]
 
     def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
         board = self._board(request) if self._board else {}

@@ -1,8 +1,9 @@
-"""What clients read is whole, correct and safe in every language; what colleagues read stays in English."""
+"""What clients read is whole, correct and safe in every language; the admin follows its reader."""
 
 from __future__ import annotations
 
 import ast
+import datetime as dt
 import gettext
 import html
 import re
@@ -21,7 +22,7 @@ from django.test import Client as Browser
 from django.urls import reverse
 from django.utils import timezone, translation
 
-from agreements.models import Client, Contact, Obligation, ServiceAgreement, Severity, StartEvent
+from agreements.models import Client, Contact, Obligation, ServiceAgreement, Severity, SpecialDay, StartEvent
 from agreements.terms import agreed_terms
 from config import times
 from config.models import User
@@ -544,15 +545,53 @@ class TestAcknowledgementPage:
 
 
 @every_language
-def test_the_admin_is_english_whatever_the_browser_prefers(language: str, olga: User, client: Browser) -> None:
-    """Half of it is Django's, which knows these languages; the other half is ours, which does not yet."""
-    sign_in = client.get(reverse("admin:login"), headers={"Accept-Language": language})
+def test_the_admin_is_in_the_language_of_whoever_reads_it(language: str, olga: User, client: Browser) -> None:
+    User.objects.update(language=language)
     client.force_login(olga)
-    board = client.get(reverse("admin:index"), headers={"Accept-Language": language})
-    for answer, expected in ((sign_in, "Password:"), (board, "Log out")):
-        content = answer.content.decode()
-        assert '<html lang="en' in content
-        assert expected in content
+    board = client.get(reverse("admin:index"), headers={"Accept-Language": "en"})
+    with translation.override(language):
+        log_out = translation.gettext("Log out")
+    assert log_out != "Log out"
+    assert board.headers["Content-Language"] == language
+    content = html.unescape(board.content.decode())
+    assert f'<html lang="{language}"' in content
+    assert log_out in content
+
+
+@every_language
+def test_whoever_has_not_signed_in_reads_what_the_browser_prefers(language: str, db: None, client: Browser) -> None:
+    sign_in = client.get(reverse("admin:login"), headers={"Accept-Language": f"ja, {language};q=0.8, en;q=0.5"})
+    assert sign_in.headers["Content-Language"] == language
+    assert "Accept-Language" in sign_in.headers["Vary"]
+    assert f'<html lang="{language}"' in sign_in.content.decode()
+    assert "Password:" not in sign_in.content.decode()
+
+
+def test_a_language_that_nobody_speaks_here_is_english(db: None, client: Browser) -> None:
+    sign_in = client.get(reverse("admin:login"), headers={"Accept-Language": "ja"})
+    assert sign_in.headers["Content-Language"] == "en"
+    assert "Password:" in sign_in.content.decode()
+
+
+@every_language
+def test_a_refusal_says_in_which_language_it_is(language: str, olga: User, client: Browser) -> None:
+    User.objects.update(language=language)
+    client.force_login(olga)
+    refused = client.get("/admin/nothing/is/here/")
+    assert refused.status_code == 404
+    assert f'<html lang="{language}"' in refused.content.decode()
+
+
+@every_language
+def test_days_are_written_as_the_reader_writes_them(language: str, max_: User, client: Browser) -> None:
+    """By Django's own formats: a closure on a list, with no word of ours around it."""
+    User.objects.update(language=language)
+    calendar = cast.office_hours()
+    SpecialDay.objects.create(calendar=calendar, on=dt.date(2026, 12, 25))
+    client.force_login(max_)
+    page_of_calendars = client.get(reverse("admin:agreements_servicecalendar_changelist"))
+    written = {"de": "25. Dezember 2026", "fr": "25 décembre 2026", "es": "25 de diciembre de 2026"}[language]
+    assert written in html.unescape(page_of_calendars.content.decode())
 
 
 @pytest.mark.django_db

@@ -333,6 +333,7 @@ def test_an_administrator_changes_a_zone_and_a_role_with_a_reason(person: Person
         "last_name": "Petrova",
         "email": olga.email,
         "time_zone": "Europe/Berlin",
+        "language": "de",
         "is_active": "on",
         "is_staff": "on",
         "groups": [group.pk for group in olga.groups.all()],
@@ -357,6 +358,7 @@ def test_an_administrator_adds_a_colleague(person: Person) -> None:
     typed = {
         "username": "ines",
         "time_zone": "Europe/Lisbon",
+        "language": "en",
         "usable_password": "true",
         "password1": "a-long-enough-phrase",
         "password2": "a-long-enough-phrase",

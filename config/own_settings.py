@@ -1,0 +1,63 @@
+"""The page on which somebody who is signed in sets how the product shows itself to them."""
+
+from __future__ import annotations
+
+from django import forms
+from django.contrib import admin, messages
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.utils import translation
+from django.utils.translation import gettext as _now
+
+from config import zones
+from config.history import acting
+from config.models import User
+
+PAGE = "settings"
+METHODS = ("GET", "HEAD", "POST")
+REASON = "Changed own settings"  # kept in the trail, in the language of the product
+
+
+class OwnSettings(forms.ModelForm):  # type: ignore[type-arg]
+    """Nothing here needs a role: it changes what one person sees, and nothing else."""
+
+    class Meta:
+        model = User
+        fields = ("time_zone", "language")
+        widgets = {
+            "time_zone": forms.TextInput(attrs={"list": "zones", "autocomplete": "off", "spellcheck": "false"}),
+        }
+
+
+def page(request: HttpRequest) -> HttpResponse:
+    """GET shows the settings of whoever asks, POST saves them; nobody reaches those of another."""
+    if request.method not in METHODS:
+        return HttpResponseNotAllowed(METHODS)
+    if request.method == "POST":
+        form, is_saved = _save(request)
+        if is_saved:
+            with translation.override(form.instance.language):
+                messages.success(request, _now("Your settings are saved."))
+            return HttpResponseRedirect(request.path)
+    else:
+        form = OwnSettings(instance=User.objects.get(username=request.user.get_username()))
+    context = {
+        **admin.site.each_context(request),
+        "title": _now("Your settings"),
+        "form": form,
+        "zones": zones.names(),
+    }
+    return TemplateResponse(request, "admin/settings.html", context)
+
+
+@transaction.atomic
+def _save(request: HttpRequest) -> tuple[OwnSettings, bool]:
+    """The form, and whether what was typed is saved: onto the row as it is now, whoever else is editing it."""
+    myself = User.objects.select_for_update().get(username=request.user.get_username())
+    form = OwnSettings(request.POST, instance=myself)
+    if not form.is_valid():
+        return form, False
+    with acting(reason=REASON):
+        form.save()
+    return form, True
