@@ -17,7 +17,15 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
 
-from agreements.models import Commitment, Obligation, ServiceAgreement, Severity, StartEvent, WarningPoint
+from agreements.models import (
+    Commitment,
+    Obligation,
+    ServiceAgreement,
+    Severity,
+    SeverityDefinition,
+    StartEvent,
+    WarningPoint,
+)
 from agreements.models.commitment import DayEnd, Roll, Unit
 
 SEED_CLAUSE = (
@@ -84,7 +92,8 @@ class Duty:
 class Preset:
     """A named set of duties and where they are written.
 
-    `asks_hours`: the notice allowance is for the person to fill in, as in “[X] hours”.
+    `definitions` say what each severity means, where the source says it. `asks_hours`: the notice allowance is for the
+    person to fill in, as in “[X] hours”.
     """
 
     key: str
@@ -92,6 +101,7 @@ class Preset:
     description: str | Promise
     source: str | Promise
     duties: Sequence[Duty] = field(default_factory=tuple)
+    definitions: Mapping[Severity, str | Promise] = field(default_factory=dict)
     basis: Basis = Basis.CONTRACT
     asks_hours: bool = False
 
@@ -109,6 +119,18 @@ _NOON = dt.time(12)
 
 _REPORT = Duty(_C, _O.REPORT, 5, Unit.BUSINESS_DAYS, StartEvent.RESOLVED, DayEnd.CLOSE_OF_BUSINESS)
 _NOTIFY_BY_LAW = Duty(_C, _O.NOTIFY, start_event=StartEvent.AWARE)  # whoever must be told once we know
+
+_MEANINGS: Mapping[Severity, str | Promise] = {
+    _C: _("The service cannot be used, or data is lost or exposed, and there is no reasonable way around it."),
+    _H: _("An important part of the service fails or is very slow; work goes on with great effort only."),
+    _M: _("A part of the service fails, and there is a reasonable way around it."),
+    _L: _("A fault that hinders nobody in their work."),
+}
+
+
+def _meanings(*severities: Severity) -> Mapping[Severity, str | Promise]:
+    return {severity: _MEANINGS[severity] for severity in severities}
+
 
 _OUR_PROPOSAL = _("Our own proposal after common support contracts; what binds is the contract.")
 
@@ -144,6 +166,7 @@ _CONTRACTS = (
             Duty(_H, _O.NOTIFY, 4),
             Duty(_H, _O.RESOLVE, 8),
         ),
+        definitions=_meanings(_C, _H),
     ),
     Preset(
         key="office_hours_support",
@@ -165,6 +188,7 @@ _CONTRACTS = (
             Duty(_M, _O.RESOLVE, 40, Unit.BUSINESS_HOURS),
             Duty(_L, _O.ACKNOWLEDGE, 8, Unit.BUSINESS_HOURS),
         ),
+        definitions=_MEANINGS,
     ),
     Preset(
         key="managed_service_p1_p4",
@@ -196,8 +220,16 @@ _CONTRACTS = (
             Duty(_L, _O.ACKNOWLEDGE, 8, Unit.BUSINESS_HOURS),
             Duty(_L, _O.RESOLVE, 40, Unit.BUSINESS_HOURS, is_pausable=True),
         ),
+        definitions=_MEANINGS,
     ),
 )
+
+_A_PERSONAL_DATA_BREACH: Mapping[Severity, str | Promise] = {
+    _C: _(
+        "A personal data breach: personal data is accidentally or unlawfully destroyed, lost, altered, disclosed or "
+        "accessed (Art. 4(12))."
+    )
+}
 
 _LAWS = (
     Preset(
@@ -216,6 +248,7 @@ _LAWS = (
                 target=Target(24, Unit.HOURS),
             ),
         ),
+        definitions=_A_PERSONAL_DATA_BREACH,
         basis=Basis.LAW,
     ),
     Preset(
@@ -234,6 +267,7 @@ _LAWS = (
                 clause_number="Art. 33(1)",
             ),
         ),
+        definitions=_A_PERSONAL_DATA_BREACH,
         basis=Basis.LAW,
     ),
     Preset(
@@ -265,6 +299,12 @@ _LAWS = (
                 clause_number="Art. 23(4)(d)",
             ),
         ),
+        definitions={
+            _C: _(
+                "It has caused or can cause severe disruption of the services or financial loss to us, or has affected "
+                "or can affect others by considerable damage (Art. 23(3))."
+            )
+        },
         basis=Basis.LAW,
     ),
     Preset(
@@ -316,6 +356,12 @@ _LAWS = (
                 roll_at=_NOON,
             ),
         ),
+        definitions={
+            _C: _(
+                "A major ICT-related incident: one with a high adverse impact on the systems that support critical or "
+                "important functions (Art. 3(10) of Regulation (EU) 2022/2554)."
+            )
+        },
         basis=Basis.LAW,
     ),
     Preset(
@@ -338,6 +384,7 @@ _LAWS = (
                 clause_number="Item 1.05",
             ),
         ),
+        definitions={_C: _("A cybersecurity incident that is determined to be material (Item 1.05).")},
         basis=Basis.LAW,
     ),
     Preset(
@@ -354,6 +401,7 @@ _LAWS = (
                 _C, _O.NOTIFY, 60, Unit.CALENDAR_DAYS, label=_("breach notification"), clause_number="164.404, 164.410"
             ),
         ),
+        definitions={_C: _("A breach of unsecured protected health information (45 CFR 164.402).")},
         basis=Basis.LAW,
     ),
 )
@@ -364,8 +412,9 @@ PRESETS: Mapping[str, Preset] = {preset.key: preset for preset in (*_CONTRACTS, 
 def apply_preset(agreement: ServiceAgreement, key: str, *, hours: int | None = None) -> list[Commitment]:
     """Give the agreement the preset's commitments, all or none, with the usual warning points.
 
-    `hours` fills in “[X]”. Raises ValidationError where the agreement already has one of them or the hours are
-    missing, KeyError for an unknown preset.
+    It also says what the severities mean, where the agreement does not say so yet. `hours` fills in “[X]”. Raises
+    ValidationError where the agreement already has one of them or the hours are missing, KeyError for an unknown
+    preset.
     """
     preset = PRESETS[key]
     if preset.asks_hours and hours is None:
@@ -380,7 +429,16 @@ def apply_preset(agreement: ServiceAgreement, key: str, *, hours: int | None = N
                 agreement, duty, preset.basis, follows=by_key[duty.follows] if duty.follows else None
             )
             made.append(by_key[duty.key])
+        _define_severities(agreement, preset)
     return made
+
+
+def _define_severities(agreement: ServiceAgreement, preset: Preset) -> None:
+    """What somebody has written is left as it is."""
+    known = set(agreement.definitions.values_list("severity", flat=True))
+    for severity, words in preset.definitions.items():
+        if severity not in known:
+            SeverityDefinition.objects.create(agreement=agreement, severity=severity, words=str(words))
 
 
 def _make(agreement: ServiceAgreement, duty: Duty, basis: Basis, *, follows: Commitment | None) -> Commitment:

@@ -9,19 +9,20 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.utils.translation import gettext as _
 
-from agreements.models import Commitment, ServiceAgreement, ServiceCoverage, WarningPoint
+from agreements.models import Commitment, ServiceAgreement, ServiceCoverage, SeverityDefinition, WarningPoint
 from config import times
 from config.history import acting
 from config.models import User
 
-Row = TypeVar("Row", ServiceAgreement, Commitment, WarningPoint)
+Row = TypeVar("Row", ServiceAgreement, Commitment, SeverityDefinition, WarningPoint)
 
 
 def amend(agreement: ServiceAgreement, *, effective_at: dt.datetime, by: User, reason: str) -> ServiceAgreement:
     """End this version at `effective_at` and begin the next there, with the same services, commitments and warnings.
 
-    The new version supersedes this one and keeps its end. Deadlines that already run keep the terms they started
-    with. Raises ValidationError when this version is superseded, or not in force at that instant.
+    What its severities mean stays the same too. The new version supersedes this one and keeps its end. Deadlines that
+    already run keep the terms they started with. Raises ValidationError when this version is superseded, or not in
+    force at that instant.
     """
     if not reason.strip():
         raise ValidationError({"reason": _("Say why the agreement is amended.")})
@@ -33,6 +34,8 @@ def amend(agreement: ServiceAgreement, *, effective_at: dt.datetime, by: User, r
         new = _copy(old, version=old.version + 1, effective_at=effective_at, ends_at=ends_at, supersedes=old)
         for covered in old.coverage.all():
             ServiceCoverage.objects.create(agreement=new, service_id=covered.service_id)
+        for definition in old.definitions.all():
+            _copy(definition, agreement=new)
         _copy_commitments(old, new)
     return new
 

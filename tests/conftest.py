@@ -22,6 +22,7 @@ pytest_plugins = ["tests.services.fixtures", "tests.journeys.seeded"]
 ROLE_MIGRATIONS = (
     "config.migrations.0002_roles",
     "agreements.migrations.0003_roles",
+    "agreements.migrations.0007_definition_roles",
     "incidents.migrations.0002_roles",
     "incidents.migrations.0005_delivery_roles",
     "reviews.migrations.0002_roles",

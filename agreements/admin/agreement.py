@@ -19,7 +19,7 @@ from django.utils.translation import ngettext
 
 from agreements import presets, versions
 from agreements.admin.simulator import Simulating
-from agreements.models import Commitment, ServiceAgreement, ServiceCoverage
+from agreements.models import Commitment, ServiceAgreement, ServiceCoverage, Severity, SeverityDefinition
 from agreements.models.commitment import INCIDENT_EVENTS
 from config.admin import link, page_of, zoned
 from config.forms import ActForm, Done, RowsFormSet, of, reason_field
@@ -109,6 +109,22 @@ class CoverageInline(admin.TabularInline):  # type: ignore[type-arg]
     extra = 0
 
 
+class DefinitionInline(admin.TabularInline):  # type: ignore[type-arg]
+    """What each severity means; whoever declares an incident reads it."""
+
+    model = SeverityDefinition
+    formset = RowsFormSet
+    fields = ("severity", "words")
+    extra = 0
+    max_num = len(Severity)
+
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **options: Any) -> Any:
+        found = super().formfield_for_dbfield(db_field, request, **options)
+        if found is not None and db_field.name == "words":
+            found.widget.attrs["rows"] = 3
+        return found
+
+
 class CommitmentInline(admin.TabularInline):  # type: ignore[type-arg]
     """New ones in short; those that are there are edited on their own page, with their warning points."""
 
@@ -138,7 +154,7 @@ class CommitmentInline(admin.TabularInline):  # type: ignore[type-arg]
 @admin.register(ServiceAgreement)
 class ServiceAgreementAdmin(Simulating):
     acts = (ApplyPreset, Amend)
-    inlines = (CoverageInline, CommitmentInline)
+    inlines = (CoverageInline, DefinitionInline, CommitmentInline)
     list_display = (
         "__str__",
         "client",

@@ -4,6 +4,7 @@ from agreements.models.agreement import ServiceAgreement, ServiceCoverage
 from agreements.models.calendar import OpeningHours, ServiceCalendar, SpecialDay
 from agreements.models.client import Client, Contact, Service
 from agreements.models.commitment import Commitment, Obligation, Severity, StartEvent, WarningPoint
+from agreements.models.definition import SeverityDefinition
 
 __all__ = [
     "Client",
@@ -16,6 +17,7 @@ __all__ = [
     "ServiceCalendar",
     "ServiceCoverage",
     "Severity",
+    "SeverityDefinition",
     "SpecialDay",
     "StartEvent",
     "WarningPoint",

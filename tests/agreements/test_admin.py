@@ -195,6 +195,7 @@ def paper(max_: User) -> dict[str, Any]:
         "effective_at": "2026-01-01T00:00",
         "clause": "As agreed.",
         **table("coverage", {"service": cast.service("Object storage").pk}),
+        **table("definitions", {"severity": "critical", "words": "Nobody can use the service."}),
         **table("commitments", commitment),
     }
 
@@ -250,7 +251,7 @@ def test_the_same_commitment_twice_is_refused(browser: Browser, paper: dict[str,
     assert not ServiceAgreement.objects.exists()
     browser.post(add_page(ServiceAgreement), paper)
     made = ServiceAgreement.objects.get()
-    again = {**paper, **table("commitments", row), **table("coverage"), "reason": "Again"}
+    again = {**paper, **table("commitments", row), **table("coverage"), **table("definitions"), "reason": "Again"}
     assert "This agreement already owes that for that severity" in shown(browser.post(page(made), again))
     seen = {**again, **table("commitments", {"id": made.commitments.get().pk}, row, existing=1)}
     assert "Please correct the duplicate data" in shown(browser.post(page(made), seen))
@@ -603,6 +604,7 @@ def test_a_commitment_that_is_in_use_cannot_be_taken_out(
         "clause": northwind.clause,
         "reason": "Tidy",
         **table("coverage", {"id": covered.pk, "service": covered.service_id}, existing=1),
+        **table("definitions"),
         **table("commitments", *rows, existing=len(rows)),
     }
     response = browser.post(page(northwind), sent)
