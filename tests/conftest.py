@@ -25,6 +25,7 @@ ROLE_MIGRATIONS = (
     "agreements.migrations.0007_definition_roles",
     "incidents.migrations.0002_roles",
     "incidents.migrations.0005_delivery_roles",
+    "incidents.migrations.0008_message_template_roles",
     "reviews.migrations.0002_roles",
 )
 

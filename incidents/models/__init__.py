@@ -10,6 +10,7 @@ from incidents.models.incident import (
     Responder,
     TimelineEntry,
 )
+from incidents.models.message import MessageTemplate
 from incidents.models.notice import Acknowledgement, DeliveryAttempt, Notice
 from incidents.models.sending import Heartbeat, Sending
 
@@ -21,6 +22,7 @@ __all__ = [
     "DeliveryAttempt",
     "Heartbeat",
     "Incident",
+    "MessageTemplate",
     "Notice",
     "Pause",
     "ReferenceCounter",

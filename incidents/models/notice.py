@@ -18,7 +18,10 @@ from incidents.models.incident import Incident
 
 
 class NoticeKind(models.TextChoices):
-    """What the message is. The value names its templates: templates/notices/<kind>.{subject.txt,txt,html}."""
+    """What the message is. The value names its templates: templates/notices/<kind>.{subject.txt,txt,html}.
+
+    A test has none of its own: it is a copy of what a client would be sent, marked as a test.
+    """
 
     CLIENT_NOTICE = "client_notice", _("Client notice")
     HOLDING_NOTICE = "holding_notice", _("Holding notice")
@@ -28,6 +31,7 @@ class NoticeKind(models.TextChoices):
     OVERDUE = "overdue", _("Overdue")
     ALARM = "alarm", _("Alarm to operators")
     CANARY = "canary", _("Canary")
+    TEST = "test", _("Test mail")
 
 
 #: Made by the planner for a moment of a deadline; pointless once that deadline is done. The others a person sent.
@@ -44,11 +48,14 @@ class Rank(models.IntegerChoices):
     OBLIGATION = 0, _("Owed to a client")
     ALARM = 1, _("Overdue or alarm")
     WARNING = 2, _("Warning")
+    TEST = 3, _("Test")
 
     @classmethod
     def of(cls, kind: NoticeKind | str) -> Rank:
         if kind in WARNINGS:
             return cls.WARNING
+        if kind == NoticeKind.TEST:
+            return cls.TEST
         return cls.ALARM if kind in (NoticeKind.OVERDUE, NoticeKind.ALARM) else cls.OBLIGATION
 
 
@@ -185,6 +192,12 @@ class Notice(AuditedModel):
             ),
             models.CheckConstraint(
                 condition=Q(incident__isnull=False) | Q(kind=NoticeKind.CANARY), name="notice_has_an_incident"
+            ),
+            # A test is for the colleague who asked for it: it can count for no client and meet no deadline.
+            models.CheckConstraint(
+                condition=~Q(kind=NoticeKind.TEST)
+                | Q(user__isnull=False, contact__isnull=True, client__isnull=True, deadline__isnull=True),
+                name="notice_test_is_for_a_colleague",
             ),
             models.CheckConstraint(
                 condition=~Q(state=NoticeState.SENT) | Q(accepted_at__isnull=False), name="notice_sent_was_accepted"

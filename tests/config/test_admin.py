@@ -22,7 +22,7 @@ from config.forms import InstantField
 from config.models import User
 from config.site import site
 from incidents import lifecycle
-from incidents.models import Deadline, Incident, Notice, Sending
+from incidents.models import Deadline, Incident, MessageTemplate, Notice, Sending
 from incidents.models.notice import NoticeState
 from reviews import lifecycle as reviewing
 from reviews.models import CorrectiveAction
@@ -43,6 +43,7 @@ MAY: dict[str, tuple[frozenset[str], frozenset[str]]] = {
     "agreements.Commitment": (KEEPERS, KEEPERS),
     "incidents.Incident": (RESPONDERS, RESPONDERS),
     "incidents.Deadline": (NOBODY, NOBODY),
+    "incidents.MessageTemplate": (KEEPERS, KEEPERS),
     "incidents.Notice": (NOBODY, NOBODY),
     "incidents.Sending": (NOBODY, NOBODY),
     "reviews.PostIncidentReview": (NOBODY, RESPONDERS),
@@ -112,6 +113,7 @@ def world(olga: User, max_: User, aude: User, ada: User, northwind: ServiceAgree
     notice.state = NoticeState.FAILED
     notice.save()
     Sending.row()
+    MessageTemplate.objects.create(name="Investigating", kind="update", text="We look into {title}.")
     lifecycle.resolve(incident, by=olga, now=now)
     review = reviewing.open_review(incident, by=olga, now=now)
     CorrectiveAction.objects.create(review=review, what="Add a replica", owner=olga, due_on=now.date())
