@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
+import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -10,7 +12,7 @@ from django import forms
 from django.contrib import messages
 from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
-from django.db import models
+from django.db import models, transaction
 from django.forms.renderers import BaseRenderer
 from django.utils import timezone
 from django.utils.functional import Promise
@@ -18,6 +20,9 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
+from config import meanwhile
+from config.history import acting
+from config.meanwhile import Change, Changed, Reading
 from config.models import User
 
 # Far enough for every agreement, near enough that no zone and no database overflows.
@@ -160,7 +165,7 @@ def add_refusal(form: forms.BaseForm, error: ValidationError) -> None:
 class Done:
     """What an act did, in a sentence, and where to go then (default: the page of what was acted on)."""
 
-    message: str
+    message: str | Promise
     then: str | None = None
     level: int = messages.SUCCESS
 
@@ -181,6 +186,7 @@ class ActForm(forms.Form):
     def __init__(self, *args: Any, subject: Any, by: User, **options: Any) -> None:
         self.subject = subject
         self.by = by
+        self._has_told_changes = False
         super().__init__(*args, **options)
 
     @classmethod
@@ -194,3 +200,52 @@ class ActForm(forms.Form):
 
     def act(self, *, now: dt.datetime) -> Done:
         raise NotImplementedError
+
+    # two people at once: a form whose subject others may change says how that is seen
+
+    def reading(self) -> Reading | None:
+        """How things stand, for this page to carry; None where nobody else's change matters."""
+        return None
+
+    def changes_since(self, reading: Reading) -> Sequence[Change]:
+        """What others did since then that matters to this act."""
+        return ()
+
+    def hold(self) -> None:
+        """Lock what is acted on, so that nothing changes between asking that and acting."""
+
+    def was_done(self, request_id: uuid.UUID) -> bool:
+        """Whether the trail has this very act."""
+        return False
+
+    @property
+    def as_read(self) -> str:
+        """What the page carries: as first read, until its reader has been told what changed since."""
+        if self.is_bound and not self._has_told_changes:
+            return str(self.data.get(meanwhile.FIELD, ""))
+        reading = self.reading()
+        return reading.sealed(self._about) if reading else ""
+
+    @property
+    def _about(self) -> str:
+        return f"{self.slug} {self.subject and self.subject.pk} by {self.by.pk}"
+
+    def do(self, *, now: dt.datetime) -> Done:
+        """Act, once, if what was read is still so. Raises ValidationError, and then nothing has happened."""
+        sealed = str(self.data.get(meanwhile.FIELD, ""))
+        if not sealed:
+            return self.act(now=now)
+        try:
+            reading = Reading.unsealed(sealed, self._about)
+            request_id = reading.id_of(self.data)
+            with transaction.atomic(), acting(request_id=request_id):
+                self.hold()
+                if self.was_done(request_id):
+                    return Done(_("That is done already. It was not done a second time."), level=messages.INFO)
+                if changes := self.changes_since(reading):
+                    raise Changed.by(changes)
+                return self.act(now=now)
+        except Changed:
+            self._has_told_changes = True
+            self.subject.refresh_from_db()
+            raise

@@ -50,10 +50,13 @@ def current_act() -> Act:
 
 
 @contextlib.contextmanager
-def acting(by: User | None = None, *, reason: str = "", task: str = "") -> Iterator[Act]:
+def acting(
+    by: User | None = None, *, reason: str = "", task: str = "", request_id: uuid.UUID | None = None
+) -> Iterator[Act]:
     """Everything saved inside is said to be done by `by` (or by the worker's `task`) for `reason`.
 
-    An act inside another keeps the outer one's request id, so that its rows stay together.
+    An act inside another keeps the outer one's request id, so that its rows stay together; unless it has one of its
+    own, by which it can be recognised.
     """
     act = _current.get() or Act(caller=Caller.WORKER if task else Caller.COMMAND)
     if task:
@@ -62,6 +65,8 @@ def acting(by: User | None = None, *, reason: str = "", task: str = "") -> Itera
         act = replace(act, actor=by, actor_name=by.audit_name)
     if reason:
         act = replace(act, reason=reason)
+    if request_id is not None:
+        act = replace(act, request_id=request_id)
     token = _current.set(act)
     try:
         yield act

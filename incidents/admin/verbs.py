@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Collection, Mapping
+import uuid
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, ClassVar
 from urllib.parse import urlencode
 
@@ -20,8 +21,10 @@ from agreements.models import Client, Contact, Obligation, Service
 from config import instants, times
 from config.admin import act_url, page_of
 from config.forms import ActForm, Done, InstantField, of, reason_field
+from config.meanwhile import Change, Reading
 from config.models import User
 from incidents import lifecycle
+from incidents.admin import trail
 from incidents.models import Deadline, Incident, Responder, TimelineEntry
 from incidents.models.incident import OPEN_STATUSES, Status
 
@@ -45,10 +48,28 @@ class VerbForm(ActForm):
     subject: Incident
     permission = "incidents.change_incident"
     lawful_in: ClassVar[Collection[str]] = OPEN_STATUSES
+    #: Whether what others did since the page was opened may make it wrong; what only adds something does not mind.
+    minds_changes: ClassVar[bool] = True
 
     @classmethod
     def is_lawful(cls, subject: Incident) -> bool:
         return subject.status in cls.lawful_in
+
+    def reading(self) -> Reading | None:
+        return Reading.of(*trail.trails(self.subject))
+
+    def changes_since(self, reading: Reading) -> Sequence[Change]:
+        return trail.changes_since(self.subject, reading) if self.minds_changes else ()
+
+    def hold(self) -> None:
+        list(Incident.objects.locked().filter(pk__in=self.held()).order_by("pk").values_list("pk"))
+
+    def held(self) -> Collection[int]:
+        """The incidents that the verb will lock, all at once and in one order, so that no two wait for each other."""
+        return [self.subject.pk]
+
+    def was_done(self, request_id: uuid.UUID) -> bool:
+        return trail.has(self.subject, request_id)
 
 
 def at_field(label: Any = None) -> InstantField:
@@ -168,6 +189,16 @@ class TellForm(VerbForm):
             return [int(named)]
         waiting = self.subject.deadlines.open().filter(obligation=self.obligation).values_list("client", flat=True)
         return sorted(set(waiting)) or affected
+
+    def reading(self) -> Reading | None:
+        return Reading.of(*trail.trails(self.subject), more=trail.newest_holding_notice(self.subject))
+
+    def changes_since(self, reading: Reading) -> Sequence[Change]:
+        """A notice that went out by itself matters to whoever is about to send another."""
+        changes = list(super().changes_since(reading))
+        if self.obligation == Obligation.NOTIFY:
+            changes += trail.holding_notices_since(self.subject, reading.more)
+        return changes
 
     def explanation(self) -> str | Promise:
         if not self.preset:
@@ -422,6 +453,9 @@ class Merge(VerbForm):
         except ValidationError as refusal:
             return " ".join(refusal.messages)
 
+    def held(self) -> Collection[int]:
+        return [self.subject.pk, self.cleaned_data["into"].pk]
+
     def act(self, *, now: dt.datetime) -> Done:
         into, reason = self.cleaned_data["into"], self.cleaned_data["reason"]
         if not self.cleaned_data["is_previewed"]:
@@ -485,9 +519,10 @@ class CorrectTimes(VerbForm):
     slug = "correct-times"
     label = _("Correct times")
     lawful_in = (*NOT_CLOSED, Status.CLOSED)
-    detected_at = of(Incident, "detected_at")
-    aware_at = of(Incident, "aware_at")
-    occurred_at = of(Incident, "occurred_at")
+    # With what was shown, so that a time which is left alone is not set back to what it was when the page was opened.
+    detected_at = of(Incident, "detected_at", show_hidden_initial=True)
+    aware_at = of(Incident, "aware_at", show_hidden_initial=True)
+    occurred_at = of(Incident, "occurred_at", show_hidden_initial=True)
     reason = reason_field(help_text=_("Stays visible to auditors."))
 
     def __init__(self, *args: Any, **options: Any) -> None:
@@ -508,6 +543,7 @@ class CorrectTimes(VerbForm):
 class Assign(VerbForm):
     slug = "assign"
     label = _("Assign responder")
+    minds_changes = False
     user = forms.ModelChoiceField(User.objects.filter(is_active=True).order_by("username"), label=_("Colleague"))
     role = of(Responder, "role")
 
@@ -523,6 +559,7 @@ class Assign(VerbForm):
 class Note(VerbForm):
     slug = "note"
     label = _("Add to timeline")
+    minds_changes = False
     lawful_in = (*NOT_CLOSED, Status.CLOSED)
     text = of(TimelineEntry, "text", widget=forms.Textarea(attrs={"rows": 3}))
     at = at_field()
