@@ -60,7 +60,7 @@ class Recipient:
     @classmethod
     def colleague(cls, user: User) -> Recipient:
         name = user.get_full_name() or user.username
-        return cls(name[:200], user.email, user.time_zone, settings.LANGUAGE_CODE, user_id=user.pk)
+        return cls(name[:200], user.email, user.time_zone, user.language, user_id=user.pk)
 
 
 def _reachable_staff() -> models.QuerySet[User]:
@@ -308,23 +308,18 @@ def no_contact_alarm(
     moment: str,
 ) -> list[Notice]:
     """A client that nobody can be mailed at: its obligation still runs, so operators and managers are told."""
-    message = _("%(client)s has no contact that can be mailed. Tell them by other means and record it.") % {
-        "client": client
-    }
-    return [
-        compose(
-            NoticeKind.ALARM,
-            Recipient.colleague(user),
-            incident,
-            directory,
-            now=now,
-            client=client,
-            deadline=deadline,
-            moment=f"no-contact-{moment}",
-            message=message,
-        )
-        for user in _operators_and_managers(directory)
-    ]
+    return _alarms(
+        lambda: (
+            _("%(client)s has no contact that can be mailed. Tell them by other means and record it.")
+            % {"client": client}
+        ),
+        directory,
+        incident,
+        now=now,
+        client=client,
+        deadline=deadline,
+        moment=f"no-contact-{moment}",
+    )
 
 
 def alarm_about(notice: Notice, answer: str, *, now: dt.datetime) -> list[Notice]:
@@ -332,23 +327,29 @@ def alarm_about(notice: Notice, answer: str, *, now: dt.datetime) -> list[Notice
     if notice.contact_id is None or notice.incident is None or notice.client is None:
         return []
     directory = Directory([notice.incident], [notice.client.pk])
-    told = {"kind": notice.get_kind_display(), "address": notice.recipient_address, "answer": answer[:300]}
-    message = _("“%(kind)s” did not go to %(address)s: %(answer)s. Decide on its page, or tell them by other means.")
-    moment = f"undelivered-{notice.pk}-{notice.attempts.count()}"
-    return [
-        compose(
-            NoticeKind.ALARM,
-            Recipient.colleague(user),
-            notice.incident,
-            directory,
-            now=now,
-            client=notice.client,
-            deadline=notice.deadline,
-            moment=moment,
-            message=message % told,
-        )
-        for user in _operators_and_managers(directory)
-    ]
+    told = {"kind": NoticeKind(notice.kind).label, "address": notice.recipient_address, "answer": answer[:300]}
+    return _alarms(
+        lambda: (
+            _("“%(kind)s” did not go to %(address)s: %(answer)s. Decide on its page, or tell them by other means.")
+            % told
+        ),
+        directory,
+        notice.incident,
+        now=now,
+        client=notice.client,
+        deadline=notice.deadline,
+        moment=f"undelivered-{notice.pk}-{notice.attempts.count()}",
+    )
+
+
+def _alarms(say: Callable[[], str], directory: Directory, incident: Incident, **about: Any) -> list[Notice]:
+    """One alarm for each operator and manager; what it says is said in their own language."""
+    rows = []
+    for recipient in map(Recipient.colleague, _operators_and_managers(directory)):
+        with translation.override(recipient.language):
+            message = say()
+        rows.append(compose(NoticeKind.ALARM, recipient, incident, directory, message=message, **about))
+    return rows
 
 
 def _operators_and_managers(directory: Directory) -> list[User]:
