@@ -11,7 +11,17 @@ from django.utils.translation import gettext_lazy as _
 
 from config.fields import LineField, ProseField
 from config.history import AuditedModel, AuditedRecords
+from config.search import FoldedField, FoundByWords, either, holding
 from incidents.models import Incident
+
+
+class PostIncidentReviewQuerySet(FoundByWords["PostIncidentReview"]):
+    def open(self) -> PostIncidentReviewQuerySet:
+        return self.filter(completed_at__isnull=True)
+
+    def found_by(self, word: str) -> Q:
+        """By its incident, as incidents are found."""
+        return Q(incident__in=Incident.objects.filter(Incident.objects.all().found_by(word)).order_by())
 
 
 class PostIncidentReview(AuditedModel):
@@ -37,6 +47,7 @@ class PostIncidentReview(AuditedModel):
     what_will_change = ProseField(_("what will change"), blank=True, max_length=20_000)
     completed_at = models.DateTimeField(_("completed at"), null=True, blank=True, editable=False)
 
+    objects = PostIncidentReviewQuerySet.as_manager()
     history = AuditedRecords()
 
     class Meta:
@@ -52,7 +63,15 @@ class PostIncidentReview(AuditedModel):
         return self.completed_at is not None
 
 
-class CorrectiveActionQuerySet(models.QuerySet["CorrectiveAction"]):
+class CorrectiveActionQuerySet(FoundByWords["CorrectiveAction"]):
+    def found_by(self, word: str) -> Q:
+        """In what will be done, or by its review's incident."""
+        reviews = PostIncidentReview.objects.filter(PostIncidentReview.objects.all().found_by(word))
+        return either(
+            CorrectiveAction.objects.filter(holding("words", word)),
+            CorrectiveAction.objects.filter(review__in=reviews.order_by()),
+        )
+
     def open(self) -> CorrectiveActionQuerySet:
         return self.filter(done_on__isnull=True)
 
@@ -76,8 +95,10 @@ class CorrectiveAction(AuditedModel):
         help_text=_("What shows that it is done: a link, a change, a test."),
     )
 
+    words = FoldedField(of=("what",))
+
     objects = CorrectiveActionQuerySet.as_manager()
-    history = AuditedRecords()
+    history = AuditedRecords(excluded_fields=["words"])
 
     class Meta:
         verbose_name = _("corrective action")

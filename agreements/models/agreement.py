@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
@@ -14,12 +15,31 @@ from agreements.models.calendar import ServiceCalendar
 from agreements.models.client import Client, Service
 from config.fields import LineField, ProseField
 from config.history import AuditedModel, AuditedRecords
+from config.search import FoldedField, FoundByWords, holding
+
+_VERSION = re.compile(r"(?P<reference>.+) v(?P<version>[0-9]{1,4})")
 
 
-class ServiceAgreementQuerySet(models.QuerySet["ServiceAgreement"]):
+class ServiceAgreementQuerySet(FoundByWords["ServiceAgreement"]):
+    def found_by(self, word: str) -> Q:
+        """In its reference or in the name of its client."""
+        return holding("words", word) | Q(client__in=Client.objects.all().pks_by(word))
+
     def in_force(self, at: dt.datetime) -> ServiceAgreementQuerySet:
         """Versions whose half-open span [effective_at, ends_at) holds the instant."""
         return self.filter(effective_at__lte=at).filter(Q(ends_at__isnull=True) | Q(ends_at__gt=at))
+
+    def coming(self, at: dt.datetime) -> ServiceAgreementQuerySet:
+        return self.filter(effective_at__gt=at)
+
+    def ended(self, at: dt.datetime) -> ServiceAgreementQuerySet:
+        return self.filter(ends_at__lte=at)
+
+    def named(self, text: str) -> ServiceAgreementQuerySet:
+        """By its reference, `NW-2025-03`, or one version of it, `NW-2025-03 v2`."""
+        whole = _VERSION.fullmatch(text.strip())
+        found = super().named(whole["reference"] if whole else text)
+        return found.filter(version=whole["version"]) if whole else found
 
     def covering(self, services: models.QuerySet[Service]) -> ServiceAgreementQuerySet:
         return self.filter(pk__in=ServiceCoverage.objects.filter(service__in=services).values("agreement"))
@@ -62,8 +82,10 @@ class ServiceAgreement(AuditedModel):
         "self", models.PROTECT, null=True, blank=True, related_name="superseded_by", verbose_name=_("supersedes")
     )
 
+    words = FoldedField(of=("reference",))
+
     objects = ServiceAgreementQuerySet.as_manager()
-    history = AuditedRecords()
+    history = AuditedRecords(excluded_fields=["words"])
 
     class Meta:
         verbose_name = _("service agreement")

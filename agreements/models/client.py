@@ -9,6 +9,18 @@ from django.utils.translation import gettext_lazy as _
 
 from config.fields import AddressField, LineField, ProseField, ZoneField
 from config.history import AuditedModel, AuditedRecords
+from config.search import FoldedField, FoundByWords
+
+
+class ClientQuerySet(FoundByWords["Client"]):
+    def unreachable(self) -> ClientQuerySet:
+        """Active ones of whom nobody gets mail."""
+        mailable = Contact.objects.usable().filter(client=models.OuterRef("pk"))
+        return self.filter(~models.Exists(mailable), is_active=True)
+
+    def pks_by(self, word: str) -> list[int]:
+        """Of those with this word in their name. Clients are few: who searches millions asks for them first."""
+        return list(self.order_by().filter(self.found_by(word)).values_list("pk", flat=True))
 
 
 class Client(AuditedModel):
@@ -20,8 +32,10 @@ class Client(AuditedModel):
     )
     language = models.CharField(_("language of mails"), max_length=10, choices=settings.LANGUAGES, default="en")
     is_active = models.BooleanField(_("active"), default=True)
+    words = FoldedField(of=("name",))
 
-    history = AuditedRecords()
+    objects = ClientQuerySet.as_manager()
+    history = AuditedRecords(excluded_fields=["words"])
 
     class Meta:
         verbose_name = _("client")
@@ -79,8 +93,10 @@ class Service(AuditedModel):
     name = LineField(_("name"), max_length=120, unique=True)
     description = ProseField(_("description"), blank=True, max_length=2000)
     is_active = models.BooleanField(_("active"), default=True)
+    words = FoldedField(of=("name",))
 
-    history = AuditedRecords()
+    objects = FoundByWords["Service"].as_manager()
+    history = AuditedRecords(excluded_fields=["words"])
 
     class Meta:
         verbose_name = _("service")

@@ -13,6 +13,7 @@ from django.utils.translation import gettext_lazy as _
 from agreements.models import Client, Commitment, Obligation, ServiceAgreement, Severity
 from agreements.terms import AgreedTerms, Moment
 from config.history import AuditedModel, AuditedRecords
+from config.search import FoundByWords, either
 from incidents.models.incident import Incident
 
 
@@ -66,10 +67,22 @@ if TYPE_CHECKING:
         standing_now: str
 
 
-class DeadlineQuerySet(models.QuerySet["Deadline"]):
+class DeadlineQuerySet(FoundByWords["Deadline"]):
+    def found_by(self, word: str) -> Q:
+        """In its incident's reference or title, or in the name of its client."""
+        incidents = Incident.objects.filter(Incident.objects.all().worded(word))
+        clients = Client.objects.all().pks_by(word)
+        return either(
+            Deadline.objects.filter(incident__in=incidents.order_by()), Deadline.objects.filter(client__in=clients)
+        )
+
     def open(self) -> DeadlineQuerySet:
         """Still owed: neither met nor ended."""
         return self.filter(met_at__isnull=True, ended_at__isnull=True)
+
+    def endangered(self, now: dt.datetime) -> models.QuerySet[WithAnnotations[Deadline, StandingNow]]:
+        """Still owed, and at risk or missed."""
+        return self.open().with_standing(now).filter(standing_now__in=(Standing.AT_RISK, Standing.MISSED))
 
     def due_for_action(self, now: dt.datetime) -> DeadlineQuerySet:
         """Those with a moment that has come, nearest contractual due time first."""

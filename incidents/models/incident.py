@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
+from collections.abc import Collection
 
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
-from agreements.models import Service, ServiceAgreement, Severity, StartEvent
+from agreements.models import Client, Service, ServiceAgreement, Severity, StartEvent
 from config.fields import LineField, ProseField
 from config.history import AuditedModel, AuditedRecords
+from config.search import FoldedField, FoundByWords, either, holding
 
 
 class Status(models.TextChoices):
@@ -46,9 +49,44 @@ class ReferenceCounter(models.Model):
         return f"{self.year}: {self.last}"
 
 
-class IncidentQuerySet(models.QuerySet["Incident"]):
+#: A folded word that begins like a reference.
+_REFERENCE = re.compile(r"inc-\d{1,4}(-\d*)?")
+
+
+class IncidentQuerySet(FoundByWords["Incident"]):
+    def found_by(self, word: str) -> Q:
+        """In its reference or title, or in the name of a client whose agreement it falls under."""
+        clients = Client.objects.all().pks_by(word)
+        if not clients:
+            return self.worded(word)
+        return either(Incident.objects.filter(self.worded(word)), Incident.objects.of_clients(clients))
+
+    @staticmethod
+    def worded(word: str) -> Q:
+        """In its reference or title. What begins like a reference is looked up as one, which every index can do."""
+        if _REFERENCE.fullmatch(word):
+            return Q(reference__startswith=word.upper())
+        return holding("words", word)
+
     def open(self) -> IncidentQuerySet:
         return self.filter(status__in=OPEN_STATUSES)
+
+    def of_clients(self, clients: Collection[int]) -> IncidentQuerySet:
+        """That owe something to one of these clients."""
+        owed = AffectedAgreement.objects.included().filter(agreement__client__in=clients)
+        return self.filter(pk__in=owed.values("incident"))
+
+    def under(self, agreements: Collection[int]) -> IncidentQuerySet:
+        return self.filter(
+            pk__in=AffectedAgreement.objects.included().filter(agreement__in=agreements).values("incident")
+        )
+
+    def affecting(self, services: Collection[int]) -> IncidentQuerySet:
+        return self.filter(pk__in=AffectedService.objects.filter(service__in=services).values("incident"))
+
+    def answered_by(self, colleagues: Collection[int]) -> IncidentQuerySet:
+        """That one of these is a responder of."""
+        return self.filter(pk__in=Responder.objects.filter(user__in=colleagues).values("incident"))
 
     def locked(self) -> IncidentQuerySet:
         """For a verb: one at a time per incident. Weak enough that other rows may still refer to a locked incident."""
@@ -84,13 +122,15 @@ class Incident(AuditedModel):
         "self", models.PROTECT, null=True, blank=True, related_name="merged", verbose_name=_("merged into")
     )
 
+    words = FoldedField(of=("reference", "title"))
+
     services = models.ManyToManyField(Service, through="AffectedService", verbose_name=_("affected services"))
     agreements = models.ManyToManyField(
         ServiceAgreement, through="AffectedAgreement", verbose_name=_("affected agreements")
     )
 
     objects = IncidentQuerySet.as_manager()
-    history = AuditedRecords()
+    history = AuditedRecords(excluded_fields=["words"])
 
     class Meta:
         verbose_name = _("incident")

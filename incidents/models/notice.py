@@ -13,6 +13,7 @@ from django.utils.translation import gettext_lazy as _
 from agreements.models import Client, Contact
 from config.fields import AddressField, LineField
 from config.history import AuditedModel, AuditedRecords
+from config.search import FoundByWords, either
 from incidents.models.deadline import Deadline
 from incidents.models.incident import Incident
 
@@ -80,7 +81,17 @@ HELD_STATES = (NoticeState.LEASED, NoticeState.TRANSMITTING)
 STUCK_STATES = (NoticeState.FAILED, NoticeState.REVIEW)
 
 
-class NoticeQuerySet(models.QuerySet["Notice"]):
+class NoticeQuerySet(FoundByWords["Notice"]):
+    def found_by(self, word: str) -> Q:
+        """In its incident's reference or title, in the name of its client, or in the mail address of its contact."""
+        incidents = Incident.objects.filter(Incident.objects.all().worded(word))
+        contacts = Contact.objects.filter(address__icontains=word)
+        return either(
+            Notice.objects.filter(incident__in=incidents.order_by()),
+            Notice.objects.filter(client__in=Client.objects.all().pks_by(word)),
+            Notice.objects.filter(contact__in=contacts.order_by()),
+        )
+
     def waiting(self) -> NoticeQuerySet:
         return self.filter(state__in=WAITING_STATES)
 
@@ -209,6 +220,8 @@ class Notice(AuditedModel):
             # NoticeQuerySet.stalled, every minute
             models.Index(fields=("leased_until",), name="notice_held", condition=Q(state__in=HELD_STATES)),
             models.Index(fields=("state", "-made_at"), name="notice_state"),
+            # the list, newest first
+            models.Index(fields=("-made_at", "-id"), name="notice_newest"),
             # NoticeQuerySet.warned_since, for every batch with a warning
             models.Index(
                 fields=("recipient_address", "accepted_at"),
