@@ -34,7 +34,8 @@ from config import instants, times
 from config.forms import NATIVE_INPUTS, ActForm, add_refusal
 from config.history import Caller, acting
 from config.meanwhile import Change, Changed, Reading
-from config.models import User
+from config.models import Export, User
+from config.search import FoundByWords
 
 EDITS_TOLD = 50  # rows of a trail that are compared to say what changed meanwhile
 READING_METHODS = ("GET", "HEAD")
@@ -338,6 +339,14 @@ class AuditedModelAdmin(SimpleHistoryAdmin):  # type: ignore[misc]  # the librar
         context = {"title": capfirst(self.opts.verbose_name_plural), **(extra_context or {})}
         return super().changelist_view(request, context)  # type: ignore[no-any-return]
 
+    def get_search_results(
+        self, request: HttpRequest, queryset: models.QuerySet[Any], search_term: str
+    ) -> tuple[models.QuerySet[Any], bool]:
+        """As the model's own QuerySet searches, where it does; Django's way joins and differs between databases."""
+        if isinstance(queryset, FoundByWords):
+            return queryset.search(search_term), False
+        return super().get_search_results(request, queryset, search_term)  # type: ignore[no-any-return]
+
     # the acts
 
     def get_acts(self) -> Sequence[type[ActForm]]:
@@ -486,3 +495,28 @@ class PersonAdmin(AuditedModelAdmin, UserAdmin):  # type: ignore[type-arg, misc]
         if isinstance(obj, User) and obj.is_superuser and not request.user.is_superuser:
             return False
         return super().has_change_permission(request, obj)
+
+
+# ── what was exported ───────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@admin.register(Export)
+class ExportAdmin(AuditedModelAdmin):
+    """Who took which list out of the house, and what a file must be like to be that one."""
+
+    is_read_only = True
+    list_display = (zoned(Export, "at"), "by", "list_name", "query", "rows", "sha256")
+    list_select_related = ("by",)
+    search_fields = ("sha256",)
+    search_help_text = _("SHA-256 of a file, or its beginning")
+    fields = ("at", "by", "list_name", "query", "rows", "sha256")
+    readonly_fields = ("list_name",)
+
+    @admin.display(description=_("list"), ordering="listed")
+    def list_name(self, export: Export) -> str:
+        return export.list_name
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: models.QuerySet[Any], search_term: str
+    ) -> tuple[models.QuerySet[Any], bool]:
+        return queryset.filter(sha256__startswith=search_term.strip().lower()), False

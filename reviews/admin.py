@@ -12,16 +12,20 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
+from django.utils.formats import date_format
 from django.utils.functional import Promise
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
 
-from config.admin import AuditedModelAdmin, badge, link, list_of, page_of, zoned
-from config.filters import FilteredAdmin
-from config.forms import NATIVE_INPUTS, ActForm, Done, reason_field
+from agreements.models import ServiceAgreement, Severity
+from config.admin import badge, link, list_of, page_of, zoned
+from config.bulk import BulkForm
+from config.filters import DayFilter, FilteredAdmin, NameFilter, PersonFilter, Tab
+from config.forms import NATIVE_INPUTS, ActForm, DayField, Done, reason_field
 from config.models import User
 from config.site import Tile, site
+from incidents.admin import badges
 from incidents.admin.incident import follow_up
 from incidents.admin.verbs import VerbForm, verb
 from incidents.models import Incident
@@ -29,6 +33,7 @@ from incidents.models.incident import Status
 from reviews import lifecycle
 from reviews.models import CorrectiveAction, PostIncidentReview
 from reviews.models import CorrectiveActionQuerySet as Actions
+from reviews.models import PostIncidentReviewQuerySet as Reviews
 
 COLLEAGUES = User.objects.filter(is_active=True).order_by("username")
 
@@ -101,12 +106,65 @@ class ActionInline(admin.TabularInline):  # type: ignore[type-arg]
         return found
 
 
+class ReviewFilter(django_filters.FilterSet):  # type: ignore[misc]  # the library ships no types
+    state = django_filters.ChoiceFilter(
+        choices=(("open", _("Open")), ("completed", _("Completed"))),
+        label=_("State"),
+        empty_label=_("All"),
+        method="by_state",
+    )
+    severity = django_filters.ChoiceFilter(
+        choices=Severity.choices, field_name="incident__severity", label=_("Severity"), empty_label=_("All")
+    )
+    client = NameFilter(
+        ServiceAgreement.client.field,
+        label=_("Client"),
+        reach=lambda reviews, clients: reviews.filter(incident__in=Incident.objects.of_clients(clients).order_by()),
+    )
+    facilitator = PersonFilter(PostIncidentReview.facilitator.field, label=_("Facilitator"))
+    opened_from = DayFilter("opened_at", label=_("Opened from"))
+    opened_until = DayFilter("opened_at", label=_("Opened until"), is_end=True)
+
+    class Meta:
+        model = PostIncidentReview
+        fields = ()
+
+    def by_state(self, queryset: Reviews, name: str, value: str) -> Reviews:
+        return queryset.open() if value == "open" else queryset.filter(completed_at__isnull=False)
+
+
+def actions_in_words(review: Any) -> str:
+    """How many of them are done, of a row that comes with them."""
+    actions = list(review.actions.all())
+    done = sum(action.done_on is not None for action in actions)
+    return _now("%(done)d of %(all)d done") % {"done": done, "all": len(actions)} if actions else _now("none yet")
+
+
 @admin.register(PostIncidentReview)
-class PostIncidentReviewAdmin(AuditedModelAdmin):
+class PostIncidentReviewAdmin(FilteredAdmin):
     acts = (Complete,)
     inlines = (ActionInline,)
+    filterset_class = ReviewFilter
+    tabs = (
+        Tab(_("Open"), {"state": "open"}),
+        Tab(_("Mine"), {"state": "open", "facilitator": PersonFilter.ME}),
+        Tab(_("Completed"), {"state": "completed"}),
+        Tab(_("All"), {}),
+    )
     list_select_related = ("incident", "facilitator")
-    search_fields = ("incident__reference",)
+    search_fields = ("incident__words",)
+    search_help_text = _("Reference of the incident, words of its title, client")
+    export_columns = (
+        "incident__reference",
+        "incident__title",
+        "incident__severity",
+        "facilitator",
+        "opened_at",
+        "completed_at",
+        "root_cause",
+        "what_will_change",
+        admin.display(description=_("actions"))(actions_in_words),
+    )
     autocomplete_fields = ("facilitator",)
     readonly_fields = (
         "incident_link",
@@ -133,7 +191,19 @@ class PostIncidentReviewAdmin(AuditedModelAdmin):
         return False
 
     def get_list_display(self, request: HttpRequest) -> Sequence[Any]:
-        return ("__str__", "facilitator", zoned(PostIncidentReview, "opened_at"), "completion")
+        opened = zoned(PostIncidentReview, "opened_at")
+        return ("__str__", "severity_badge", "facilitator", opened, "actions_done", "completion")
+
+    def with_columns(self, rows: QuerySet[Any]) -> QuerySet[Any]:
+        return rows.prefetch_related("actions")
+
+    @admin.display(description=_("severity"))
+    def severity_badge(self, review: PostIncidentReview) -> SafeString:
+        return badges.severity(review.incident.severity)
+
+    @admin.display(description=_("actions"))
+    def actions_done(self, review: PostIncidentReview) -> str:
+        return actions_in_words(review)
 
     @admin.display(description=_("incident"))
     def incident_link(self, review: PostIncidentReview) -> SafeString:
@@ -153,7 +223,7 @@ class ActionFilter(django_filters.FilterSet):  # type: ignore[misc]  # the libra
         choices=(("open", _("Open")), ("overdue", _("Overdue")), ("done", _("Done"))),
         method="by_progress",
     )
-    owner = django_filters.ModelChoiceFilter(queryset=COLLEAGUES, label=_("Owner"), empty_label=_("All"))
+    owner = PersonFilter(CorrectiveAction.owner.field, label=_("Owner"))
 
     class Meta:
         model = CorrectiveAction
@@ -165,12 +235,64 @@ class ActionFilter(django_filters.FilterSet):  # type: ignore[misc]  # the libra
         return queryset.open() if value == "open" else queryset.filter(done_on__isnull=False)
 
 
+class HandOverMany(BulkForm):
+    slug = "hand-over-many"
+    label = _("Change owner or due day")
+    permission = "reviews.change_correctiveaction"
+    owner = forms.ModelChoiceField(
+        COLLEAGUES, label=_("New owner"), required=False, help_text=_("Leave empty to keep each one's own.")
+    )
+    due_on = DayField(label=_("New due day"), required=False, help_text=_("Leave empty to keep each one's own."))
+
+    def do(self, row: CorrectiveAction, *, reason: str, now: dt.datetime, **parameters: Any) -> str:
+        after = lifecycle.hand_over(row, by=self.by, reason=reason, **parameters)
+        return "; ".join(
+            f"{before} → {then}"
+            for before, then in ((row.owner, after.owner), (date_format(row.due_on), date_format(after.due_on)))
+            if before != then
+        )
+
+
+class FinishMany(BulkForm):
+    slug = "finish-many"
+    label = _("Mark as done")
+    permission = "reviews.change_correctiveaction"
+    done_on = DayField(label=_("Done on"))
+    evidence = forms.CharField(
+        label=_("Evidence"),
+        max_length=2_000,
+        widget=forms.Textarea(attrs={"rows": 3}),
+        help_text=_("What shows that they are done: a link, a change, a test."),
+    )
+
+    def do(self, row: CorrectiveAction, *, reason: str, now: dt.datetime, **parameters: Any) -> str:
+        lifecycle.finish(row, by=self.by, reason=reason, **parameters)
+        return _now("Open → done on %(day)s") % {"day": date_format(parameters["done_on"])}
+
+
 @admin.register(CorrectiveAction)
 class CorrectiveActionAdmin(FilteredAdmin):
     filterset_class = ActionFilter
+    tabs = (
+        Tab(_("Open"), {"progress": "open"}),
+        Tab(_("Mine"), {"progress": "open", "owner": PersonFilter.ME}),
+        Tab(_("Overdue"), {"progress": "overdue"}),
+        Tab(_("All"), {}),
+    )
+    bulk_forms = (HandOverMany, FinishMany)
+    export_columns = (
+        "what",
+        "review__incident__reference",
+        "review__incident__title",
+        "owner",
+        "due_on",
+        "done_on",
+        "evidence",
+    )
     list_display = ("what", "incident_reference", "owner", "due_on", "progress")
     list_select_related = ("owner", "review__incident")
-    search_fields = ("what",)
+    search_fields = ("words",)
+    search_help_text = _("Words of what will be done; reference, title or client of the incident")
     autocomplete_fields = ("owner",)
     readonly_fields = ("review_link",)
     fields = ("review_link", "what", "owner", "due_on", "done_on", "evidence")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
+from collections.abc import Iterator
 
 from django.db import transaction
 from django.utils.translation import gettext as _
@@ -11,7 +13,7 @@ from config.history import acting
 from config.models import User
 from incidents.lifecycle import Refused
 from incidents.models import Incident
-from reviews.models import PostIncidentReview
+from reviews.models import CorrectiveAction, PostIncidentReview
 
 
 def open_review(
@@ -42,3 +44,41 @@ def complete(review: PostIncidentReview, *, by: User, now: dt.datetime, reason: 
         review.completed_at = now
         review.save()
     return review
+
+
+# ── corrective actions ──────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def hand_over(
+    action: CorrectiveAction, *, by: User, reason: str, owner: User | None = None, due_on: dt.date | None = None
+) -> CorrectiveAction:
+    """Give an open action another owner or another due day, or both; what is left out stays."""
+    with _changing(action, by, reason) as action:
+        before = (action.owner_id, action.due_on)
+        action.owner = owner or action.owner
+        action.due_on = due_on or action.due_on
+        if (action.owner_id, action.due_on) == before:
+            raise Refused(_("Nothing would change."))
+        action.save()
+    return action
+
+
+def finish(action: CorrectiveAction, *, by: User, reason: str, done_on: dt.date, evidence: str) -> CorrectiveAction:
+    """Say that an open action is done, since when, and what shows it."""
+    with _changing(action, by, reason) as action:
+        action.done_on, action.evidence = done_on, evidence
+        action.full_clean()
+        action.save()
+    return action
+
+
+@contextlib.contextmanager
+def _changing(action: CorrectiveAction, by: User, reason: str) -> Iterator[CorrectiveAction]:
+    """One transaction on the locked, freshly read action, for a reason, told to the audit trail."""
+    if not reason.strip():
+        raise Refused({"reason": _("Say why; it is kept in the audit trail.")})
+    with transaction.atomic(), acting(by, reason=reason):
+        found = CorrectiveAction.objects.select_for_update(no_key=True).get(pk=action.pk)
+        if found.done_on is not None:
+            raise Refused(_("It is done already."))
+        yield found

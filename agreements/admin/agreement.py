@@ -18,10 +18,11 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
 from agreements import presets, versions
+from agreements.admin.lists import AgreementList
 from agreements.admin.simulator import Simulating
 from agreements.models import Commitment, ServiceAgreement, ServiceCoverage, Severity, SeverityDefinition
 from agreements.models.commitment import INCIDENT_EVENTS
-from config.admin import link, page_of, zoned
+from config.admin import link, page_of
 from config.forms import ActForm, Done, RowsFormSet, of, reason_field
 from config.history import acting
 
@@ -152,20 +153,9 @@ class CommitmentInline(admin.TabularInline):  # type: ignore[type-arg]
 
 
 @admin.register(ServiceAgreement)
-class ServiceAgreementAdmin(Simulating):
+class ServiceAgreementAdmin(AgreementList, Simulating):
     acts = (ApplyPreset, Amend)
     inlines = (CoverageInline, DefinitionInline, CommitmentInline)
-    list_display = (
-        "__str__",
-        "client",
-        "calendar",
-        zoned(ServiceAgreement, "effective_at"),
-        zoned(ServiceAgreement, "ends_at"),
-        "owner",
-    )
-    list_select_related = ("client", "calendar", "owner")
-    list_filter = ("client",)
-    search_fields = ("reference",)
     autocomplete_fields = ("client", "calendar", "owner")
     readonly_fields = ("version", "supersedes_link")
     fieldsets = (

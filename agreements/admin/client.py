@@ -8,13 +8,15 @@ from typing import Any
 
 from django.contrib import admin
 from django.core.exceptions import ValidationError
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Count, OuterRef, QuerySet, Subquery
+from django.db.models.functions import Coalesce
 from django.http import HttpRequest
 from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
 
+from agreements.admin.lists import ClientList, ServiceList
 from agreements.models import Client, Contact, Service
-from config.admin import AuditedModelAdmin, badge
+from config.admin import badge
 from config.forms import RowsFormSet
 
 
@@ -52,16 +54,15 @@ class ContactInline(admin.TabularInline):  # type: ignore[type-arg]
 
 
 @admin.register(Client)
-class ClientAdmin(AuditedModelAdmin):
+class ClientAdmin(ClientList):
     inlines = (ContactInline,)
-    list_display = ("name", "time_zone", "language", "reachable", "is_active")
-    list_filter = ("is_active",)
-    search_fields = ("name",)
     fields = ("name", "time_zone", "language", "is_active")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Client]:
         found: QuerySet[Client] = super().get_queryset(request)
-        return found.annotate(usable_contacts=Count("contacts", filter=Q(contacts__is_active=True)))
+        usable = Contact.objects.filter(client=OuterRef("pk"), is_active=True).order_by().values("client")
+        counted = Subquery(usable.annotate(count=Count("pk")).values("count"))
+        return found.annotate(usable_contacts=Coalesce(counted, 0))  # joined, the list would lose its order
 
     @admin.display(description=_("contacts who get mail"), ordering="usable_contacts")
     def reachable(self, client: Any) -> Any:
@@ -69,8 +70,5 @@ class ClientAdmin(AuditedModelAdmin):
 
 
 @admin.register(Service)
-class ServiceAdmin(AuditedModelAdmin):
-    list_display = ("name", "is_active")
-    list_filter = ("is_active",)
-    search_fields = ("name",)
+class ServiceAdmin(ServiceList):
     fields = ("name", "description", "is_active")

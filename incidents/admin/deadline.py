@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
 import django_filters
 from django.contrib import admin
-from django.db.models import F, QuerySet
+from django.db.models import F, Prefetch, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, path
 from django.utils import timezone
@@ -26,12 +26,12 @@ from agreements.models import Client, Obligation, Severity
 from agreements.models.commitment import event_in_words
 from agreements.terms import Audience
 from config import times
-from config.admin import act_url, both_zones, link, zoned
-from config.filters import DayFilter, FilteredAdmin
+from config.admin import act_url, both_zones, link
+from config.filters import DayFilter, FilteredAdmin, NameFilter, PersonFilter, Tab
 from config.models import User
 from incidents.admin import badges, present_terms
 from incidents.admin.verbs import SERVES, presets_for
-from incidents.models import Deadline, Incident, Standing
+from incidents.models import Deadline, Incident, Responder, Standing
 from incidents.models.deadline import DeadlineQuerySet, read_terms
 
 
@@ -164,6 +164,12 @@ def readable(deadlines: DeadlineQuerySet) -> DeadlineQuerySet:
     return found.order_by(F("due_at").asc(nulls_last=True), F("started_at").asc(nulls_last=True), "pk")
 
 
+def responders_in_words(incident: Any) -> str:
+    """Of an incident that comes with its `team` of responders."""
+    names = dict.fromkeys(responder.user.get_full_name() or responder.user.username for responder in incident.team)
+    return ", ".join(names)
+
+
 def audience_in_words(audience: Iterable[str], client: Client, contacts: int) -> str:
     """`2 contacts of Northwind, the responders`; says so where the client has nobody who can be mailed."""
     words = []
@@ -263,7 +269,7 @@ def _setting_of_the_start(deadline: Deadline) -> Setting | None:
 
 
 class DeadlineFilter(django_filters.FilterSet):  # type: ignore[misc]  # the library ships no types
-    client = django_filters.ModelChoiceFilter(queryset=Client.objects.all(), label=_("Client"), empty_label=_("All"))
+    client = NameFilter(Deadline.client.field, label=_("Client"))
     severity = django_filters.ChoiceFilter(choices=Severity.choices, label=_("Severity"), empty_label=_("All"))
     obligation = django_filters.ChoiceFilter(choices=Obligation.choices, label=_("Obligation"), empty_label=_("All"))
     standing = django_filters.ChoiceFilter(
@@ -278,9 +284,24 @@ class DeadlineFilter(django_filters.FilterSet):  # type: ignore[misc]  # the lib
         return queryset.with_standing(timezone.now()).filter(standing_now=value)
 
 
+def _of_responders(deadlines: QuerySet[Any], colleagues: Collection[int]) -> QuerySet[Any]:
+    return deadlines.filter(incident__in=Incident.objects.answered_by(colleagues).order_by())
+
+
 class DeadlineListFilter(DeadlineFilter):
+    standing = django_filters.ChoiceFilter(
+        choices=(("open", _("Open")), *Standing.choices),
+        label=_("Standing"),
+        empty_label=_("All"),
+        method="by_standing",
+    )
+    agreement = NameFilter(Deadline.agreement.field, label=_("Agreement"))
+    responder = PersonFilter(Responder.user.field, label=_("Responder"), reach=_of_responders)
     due_from = DayFilter("due_at", label=_("Due from"))
     due_until = DayFilter("due_at", label=_("Due until"), is_end=True)
+
+    def by_standing(self, queryset: DeadlineQuerySet, name: str, value: str) -> QuerySet[Any]:
+        return queryset.open() if value == "open" else super().by_standing(queryset, name, value)
 
 
 @admin.register(Deadline)
@@ -289,18 +310,43 @@ class DeadlineAdmin(FilteredAdmin):
 
     is_read_only = True
     filterset_class = DeadlineListFilter
+    tabs = (
+        Tab(_("Open"), {"standing": "open"}),
+        Tab(_("Mine"), {"standing": "open", "responder": PersonFilter.ME}),
+        Tab(_("At risk"), {"standing": Standing.AT_RISK.value}),
+        Tab(_("Missed"), {"standing": Standing.MISSED.value}),
+        Tab(_("All"), {}),
+    )
+    search_fields = ("incident__words",)
+    search_help_text = _("Reference of the incident, words of its title, client")
     list_display = (
         "due_in_both_zones",
+        "standing_badge",
         "what",
         "incident_reference",
+        "severity_badge",
         "client",
         "agreement",
-        "severity_badge",
-        "standing_badge",
+        "responders",
+    )
+    export_columns = (
+        "incident__reference",
+        "incident__title",
+        "client__name",
+        "agreement",
+        "obligation",
+        "severity",
+        admin.display(description=_("what is owed"))(lambda deadline: deadline.commitment.in_words()),
+        admin.display(description=_("standing"))(lambda deadline: deadline.standing(timezone.now()).label),
+        "started_at",
+        "due_at",
+        "met_at",
+        "ended_at",
+        "end_reason",
+        admin.display(description=_("zone of the client"))(lambda deadline: deadline.client.time_zone),
     )
     change_list_template = "admin/incidents/deadline/change_list.html"
     list_select_related = ("incident", "client", "agreement", "commitment")
-    ordering = ("due_at", "pk")
     fieldsets = (
         (None, {"fields": ("incident_link", "what", "client", "agreement", "severity_badge", "standing_badge")}),
         (_("When"), {"fields": ("start_event_label", "started_at", "due_in_both_zones", "at_risk_at", "met_at")}),
@@ -318,9 +364,25 @@ class DeadlineAdmin(FilteredAdmin):
         "moments_in_words",
     )
 
+    def get_ordering(self, request: HttpRequest) -> Sequence[Any]:
+        """By due time where that is asked about; else the newest first, which stays quick however many there are."""
+        if any(request.GET.get(name) for name in ("standing", "due_from", "due_until")):
+            return (F("due_at").asc(nulls_last=True), "pk")
+        return ("-pk",)
+
+    def with_columns(self, rows: QuerySet[Any]) -> QuerySet[Any]:
+        team = Responder.objects.select_related("user").order_by("role", "pk")
+        return rows.prefetch_related(Prefetch("incident__responders", team, to_attr="team"))
+
     @admin.display(description=_("due"), ordering="due_at")
     def due_in_both_zones(self, deadline: Deadline) -> SafeString | str:
-        return both_zones(deadline.due_at, deadline.client.time_zone) if deadline.due_at else _now("no due time")
+        """On the list with how long that is from now."""
+        row = DeadlineRow(deadline, timezone.now())
+        return format_html("<strong>{}</strong><br>{}", row.time_left, row.due) if deadline.due_at else row.due
+
+    @admin.display(description=_("responders"))
+    def responders(self, deadline: Any) -> str:
+        return responders_in_words(deadline.incident) or _now("nobody yet")
 
     @admin.display(description=_("what is owed"), ordering="obligation")
     def what(self, deadline: Deadline) -> str:
@@ -328,7 +390,7 @@ class DeadlineAdmin(FilteredAdmin):
 
     @admin.display(description=_("incident"), ordering="incident__reference")
     def incident_reference(self, deadline: Deadline) -> SafeString:
-        return link(deadline.incident, deadline.incident.reference)
+        return format_html("{}<br>{}", link(deadline.incident, deadline.incident.reference), deadline.incident.title)
 
     @admin.display(description=_("incident"))
     def incident_link(self, deadline: Deadline) -> SafeString:
@@ -378,6 +440,3 @@ class DeadlineAdmin(FilteredAdmin):
         found = Deadline.objects.select_related("incident", "agreement__calendar", "commitment", "follows")
         deadline = found.prefetch_related("incident__pauses").filter(pk=object_id).first()
         return Why.of(deadline) if deadline else None
-
-    def get_list_display(self, request: HttpRequest) -> Sequence[Any]:
-        return (*self.list_display, zoned(Deadline, "met_at"))

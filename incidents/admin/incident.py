@@ -1,4 +1,4 @@
-"""The incident: its list, the form that declares it, and its page, which is a workspace."""
+"""The incident: the form that declares it, and its page, which is a workspace."""
 
 from __future__ import annotations
 
@@ -7,11 +7,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import django_filters
 from django import forms
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
-from django.db.models import OuterRef, QuerySet, Subquery
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
@@ -20,20 +19,19 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
 
-from agreements.models import Client, Severity
+from agreements.models import Client
 from agreements.terms import MomentKind
 from config import times
-from config.admin import list_of, zoned
-from config.filters import DayFilter, FilteredAdmin
+from config.admin import list_of
 from config.forms import ActForm
 from config.models import User
 from incidents import evidence
 from incidents.admin import badges
 from incidents.admin import evidence as evidence_pages
 from incidents.admin.deadline import MOMENTS, DeadlineRow, audience_in_words, readable, rows
+from incidents.admin.incident_list import IncidentList
 from incidents.admin.verbs import VERBS, Contacts, Declare, Note, usable_contacts
 from incidents.models import AffectedAgreement, Deadline, Incident, Notice, Responder, TimelineEntry
-from incidents.models.incident import Category, IncidentQuerySet, Status
 from incidents.models.notice import STUCK_STATES
 
 SHOWN_NOTICES = 200
@@ -233,72 +231,18 @@ def _planned(deadlines: Sequence[Deadline], contacts: Contacts) -> list[Planned]
     return sorted(planned, key=lambda item: item.at)
 
 
-# ── the list ────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-class IncidentFilter(django_filters.FilterSet):  # type: ignore[misc]  # the library ships no types
-    severity = django_filters.ChoiceFilter(choices=Severity.choices, label=_("Severity"), empty_label=_("All"))
-    status = django_filters.ChoiceFilter(
-        choices=(("open", _("Open")), *Status.choices), label=_("Status"), empty_label=_("All"), method="by_status"
-    )
-    category = django_filters.ChoiceFilter(choices=Category.choices, label=_("Category"), empty_label=_("All"))
-    detected_from = DayFilter("detected_at", label=_("Detected from"))
-    detected_until = DayFilter("detected_at", label=_("Detected until"), is_end=True)
-
-    class Meta:
-        model = Incident
-        fields = ()
-
-    def by_status(self, queryset: IncidentQuerySet, name: str, value: str) -> IncidentQuerySet:
-        return queryset.open() if value == "open" else queryset.filter(status=value)
+# ── the page ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 @admin.register(Incident)
-class IncidentAdmin(FilteredAdmin):
+class IncidentAdmin(IncidentList):
     """Declared by a form of its own, changed by verbs; only the words can be edited in place."""
 
-    filterset_class = IncidentFilter
-    search_fields = ("reference", "title")
-    search_help_text = _("Reference or title")
-    list_display_links = ("reference", "title")
     fieldsets = ((_("Words"), {"fields": ("title", "category", "client_summary", "description")}),)
     save_on_top = False
 
     def get_acts(self) -> Sequence[type[ActForm]]:
         return VERBS
-
-    # the list
-
-    def get_list_display(self, request: HttpRequest) -> Sequence[Any]:
-        detected = zoned(Incident, "detected_at")
-        return ("reference", "title", "severity_badge", "status_badge", detected, "next_due", "clients")
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Incident]:
-        nearest = Deadline.objects.open().filter(incident=OuterRef("pk"), due_at__isnull=False).order_by("due_at")
-        found: QuerySet[Incident] = super().get_queryset(request)
-        return found.annotate(next_due_at=Subquery(nearest.values("due_at")[:1]))
-
-    def get_changelist_instance(self, request: HttpRequest) -> Any:
-        listed = super().get_changelist_instance(request)
-        listed.result_list = listed.result_list.prefetch_related("affected_agreements__agreement__client")
-        return listed
-
-    @admin.display(description=_("severity"), ordering="severity")
-    def severity_badge(self, incident: Incident) -> SafeString:
-        return badges.severity(incident.severity)
-
-    @admin.display(description=_("status"), ordering="status")
-    def status_badge(self, incident: Incident) -> SafeString:
-        return badges.status(incident.status)
-
-    @admin.display(description=_("next due"))
-    def next_due(self, incident: Any) -> str:
-        return times.for_reader(incident.next_due_at) if incident.next_due_at else "–"
-
-    @admin.display(description=_("clients"))
-    def clients(self, incident: Incident) -> str:
-        names = {str(affected.agreement.client) for affected in incident.affected_agreements.all()}
-        return ", ".join(sorted(names)) or "–"
 
     # the pages
 

@@ -18,15 +18,15 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
 
-from agreements.models import Client
 from config import times
-from config.admin import READING_METHODS, Button, act_url, badge, link, zoned
+from config.admin import READING_METHODS, Button, act_url, badge, both_zones, link, zoned
 from config.content_policy import mail_document
-from config.filters import DayFilter, FilteredAdmin
+from config.filters import DayFilter, FilteredAdmin, NameFilter, Tab
 from incidents import acknowledgement_link, handling
 from incidents.admin import attention, badges
 from incidents.admin.decisions import DECISIONS, RevokeLink, buttons_for
-from incidents.models import Acknowledgement, DeliveryAttempt, Notice
+from incidents.admin.many import SendManyAgain
+from incidents.models import Acknowledgement, DeliveryAttempt, Incident, Notice
 from incidents.models.notice import NoticeKind, NoticeQuerySet, NoticeState, Outcome
 
 MAIL = "incidents_notice_mail"
@@ -34,7 +34,7 @@ MAIL = "incidents_notice_mail"
 
 class NoticeFilter(django_filters.FilterSet):  # type: ignore[misc]  # the library ships no types
     state = django_filters.ChoiceFilter(
-        choices=(("stuck", _("Needs a person")), *NoticeState.choices),
+        choices=(("stuck", _("Needs a person")), ("waiting", _("Not yet sent")), *NoticeState.choices),
         label=_("State"),
         empty_label=_("All"),
         method="by_state",
@@ -49,10 +49,8 @@ class NoticeFilter(django_filters.FilterSet):  # type: ignore[misc]  # the libra
     is_fallback = django_filters.ChoiceFilter(
         choices=(("yes", _("Plain fallback")),), label=_("Form"), empty_label=_("All"), method="by_form"
     )
-    client = django_filters.ModelChoiceFilter(queryset=Client.objects.all(), label=_("Client"), empty_label=_("All"))
-    incident = django_filters.CharFilter(
-        field_name="incident__reference", lookup_expr="iexact", label=_("Incident"), max_length=20
-    )
+    client = NameFilter(Notice.client.field, label=_("Client"))
+    incident = django_filters.CharFilter(label=_("Incident"), max_length=20, method="by_incident")
     made_from = DayFilter("made_at", label=_("Made from"))
     made_until = DayFilter("made_at", label=_("Made until"), is_end=True)
 
@@ -61,7 +59,13 @@ class NoticeFilter(django_filters.FilterSet):  # type: ignore[misc]  # the libra
         fields = ()
 
     def by_state(self, queryset: NoticeQuerySet, name: str, value: str) -> NoticeQuerySet:
+        if value == "waiting":
+            return queryset.waiting()
         return queryset.needing_a_person() if value == "stuck" else queryset.filter(state=value)
+
+    def by_incident(self, queryset: NoticeQuerySet, name: str, value: str) -> NoticeQuerySet:
+        """By its whole reference, which an index finds."""
+        return queryset.filter(incident__in=Incident.objects.filter(reference=value.upper()).order_by())
 
     def by_side(self, queryset: NoticeQuerySet, name: str, value: str) -> NoticeQuerySet:
         return queryset.filter(contact__isnull=value == "colleagues")
@@ -102,6 +106,31 @@ class NoticeAdmin(FilteredAdmin):
     is_read_only = True
     acts = (*DECISIONS, RevokeLink)
     filterset_class = NoticeFilter
+    tabs = (
+        Tab(_("Needs a person"), {"state": "stuck"}),
+        Tab(_("Not yet sent"), {"state": "waiting"}),
+        Tab(_("Sent"), {"state": NoticeState.SENT.value}),
+        Tab(_("All"), {}),
+    )
+    bulk_forms = (SendManyAgain,)
+    search_fields = ("incident__words",)
+    search_help_text = _("Reference of the incident, words of its title, client, mail address of a contact")
+    export_columns = (
+        "made_at",
+        "kind",
+        "incident__reference",
+        "client__name",
+        "recipient_name",
+        "recipient_address",
+        "subject",
+        "state",
+        "state_reason",
+        "due_at",
+        "accepted_at",
+        "tries",
+        "server_answer",
+        "message_id",
+    )
     inlines = (AttemptInline,)
     list_select_related = ("incident", "client")
     ordering = ("-made_at", "-pk")
@@ -180,17 +209,29 @@ class NoticeAdmin(FilteredAdmin):
         return (
             zoned(Notice, "made_at"),
             "kind",
-            "recipient_address",
+            "state_badge",
+            "to",
             "client",
             "incident_reference",
-            "state_badge",
+            "due_in_both_zones",
             zoned(Notice, "accepted_at"),
             "server_answer",
         )
 
+    def with_columns(self, rows: models.QuerySet[Any]) -> models.QuerySet[Any]:
+        return rows.defer("text", "html")
+
+    @admin.display(description=_("to be sent by"), ordering="due_at")
+    def due_in_both_zones(self, notice: Notice) -> SafeString | str:
+        if notice.client is None:
+            return times.for_reader(notice.due_at)
+        return both_zones(notice.due_at, notice.client.time_zone)
+
     @admin.display(description=_("incident"))
     def incident_reference(self, notice: Notice) -> SafeString | str:
-        return link(notice.incident, notice.incident.reference) if notice.incident else "–"
+        if notice.incident is None:
+            return "–"
+        return format_html("{}<br>{}", link(notice.incident, notice.incident.reference), notice.incident.title)
 
     @admin.display(description=_("incident"))
     def incident_link(self, notice: Notice) -> SafeString | str:

@@ -19,7 +19,7 @@ from pytest_django import Settings
 from agreements.models import Service, ServiceAgreement
 from config import roles
 from config.forms import InstantField
-from config.models import User
+from config.models import Export, User
 from config.site import site
 from incidents import lifecycle
 from incidents.models import Deadline, Incident, MessageTemplate, Notice, Sending
@@ -49,6 +49,7 @@ MAY: dict[str, tuple[frozenset[str], frozenset[str]]] = {
     "reviews.PostIncidentReview": (NOBODY, RESPONDERS),
     "reviews.CorrectiveAction": (NOBODY, RESPONDERS),
     "config.User": (ADMINISTRATORS, ADMINISTRATORS),
+    "config.Export": (NOBODY, NOBODY),
 }
 #: verb → who may use it
 VERBS: dict[str, frozenset[str]] = {
@@ -114,6 +115,7 @@ def world(olga: User, max_: User, aude: User, ada: User, northwind: ServiceAgree
     notice.save()
     Sending.row()
     MessageTemplate.objects.create(name="Investigating", kind="update", text="We look into {title}.")
+    Export.objects.create(at=now, by=olga, listed="incidents.incident", rows=1, sha256="0" * 64)
     lifecycle.resolve(incident, by=olga, now=now)
     review = reviewing.open_review(incident, by=olga, now=now)
     CorrectiveAction.objects.create(review=review, what="Add a replica", owner=olga, due_on=now.date())
