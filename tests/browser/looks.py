@@ -1,0 +1,183 @@
+"""Looks at a page as people see it, on a phone, a desk and a wall, by day and by night, and says all that is wrong."""
+
+from __future__ import annotations
+
+import os
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from axe_playwright_python.base import AXE_SCRIPT
+from playwright.sync_api import Browser, ConsoleMessage, Request, Response
+
+KEPT = Path(__file__).resolve().parents[2] / "var" / "screenshots"
+PATIENCE = 20_000  # milliseconds
+
+RULES = {
+    "resultTypes": ["violations"],
+    "iframes": False,  # a mail in the demo's inbox is its own document, and nothing runs in it
+    "preload": False,  # or it copies our style sheets into the page, which the policy forbids
+    "runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]},
+    # Not asked by WCAG's letter, or switched off by default: what makes a page easy to hear and to touch.
+    "rules": {name: {"enabled": True} for name in ("target-size", "heading-order", "page-has-heading-one")},
+}
+_AXE = """
+rules => axe.run(document, rules).then(found => found.violations.map(fault => {
+    const [first, ...others] = fault.nodes
+    const where = [first, ...others.slice(0, 5)].map(node => node.target.join(' ')).join(' | ')
+    return `${fault.id}, ${fault.nodes.length} ×: ${where} – ${first.failureSummary.replace(/\\s+/g, ' ')}`
+}))
+"""
+_LAYOUT = """
+() => {
+    const faults = [], root = document.documentElement, width = root.clientWidth
+    if (root.scrollWidth > width) {
+        const scrolls = e => e && e !== document.body && e !== root && (
+            ['auto', 'scroll', 'hidden', 'clip'].includes(getComputedStyle(e).overflowX)
+            || scrolls(e.parentElement))
+        const wide = [...document.body.querySelectorAll('*')]
+            .filter(e => e.getBoundingClientRect().right > width + 1 && !scrolls(e.parentElement))
+        const name = e => [e.tagName.toLowerCase() + (e.id ? '#' + e.id : ''), ...e.classList].join('.')
+        faults.push(`scrolls sideways (${root.scrollWidth} of ${width} px): ${wide.slice(-4).map(name).join(', ')}`)
+    }
+    const seen = new Set()
+    for (const {id} of document.querySelectorAll('[id]')) {
+        if (seen.has(id)) faults.push(`two elements have the id ${id}`)
+        seen.add(id)
+    }
+    return faults
+}
+"""
+#: Before anything of the page runs: what the policy forbids is told to us.
+_LISTEN = """
+document.addEventListener('securitypolicyviolation', event => {
+    const place = `${event.sourceFile}:${event.lineNumber} ${event.sample}`
+    console.error(`policy: ${event.violatedDirective} forbids ${event.blockedURI} (${place})`)
+})
+"""
+#: A colour that is still changing is none that anybody reads; a sheet that was made by script is not under the policy.
+_STAND_STILL = """
+() => {
+    const sheet = new CSSStyleSheet()
+    sheet.replaceSync('*, *::before, *::after { transition: none !important; animation: none !important }')
+    document.adoptedStyleSheets = [...document.adoptedStyleSheets, sheet]
+}
+"""
+_OPEN_ALL = "() => document.querySelectorAll('details:not([open])').forEach(part => { part.open = true })"
+_SETTLED = "() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => done())))"
+
+
+@dataclass(frozen=True)
+class View:
+    """How somebody looks at a page."""
+
+    width: int
+    scheme: str
+
+    def __str__(self) -> str:
+        return f"{self.width}-{self.scheme}"
+
+
+VIEWS = tuple(View(width, scheme) for scheme in ("light", "dark") for width in (1280, 1920, 375))
+_HEIGHTS = {375: 800, 1280: 900, 1920: 1080}
+
+
+class Eye:
+    """One reader's browser. `faults` has what is wrong, by page the views that show it."""
+
+    def __init__(self, browser: Browser, who: str, cookies: Sequence[Any] = ()) -> None:
+        self.faults: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
+        self.looks = 0
+        self._who = who
+        self._heard: list[str] = []
+        self._context = browser.new_context(timezone_id="UTC", locale="en-GB", reduced_motion="reduce")
+        self._context.set_default_timeout(PATIENCE)
+        self._context.add_init_script(_LISTEN)
+        self._context.add_cookies(cookies)
+        self.page = self._context.new_page()
+        self._address = ""
+        self.page.on("console", self._hear_console)
+        self.page.on("pageerror", lambda error: self._heard.append(f"script: {error}"))
+        self.page.on("requestfailed", self._hear_failure)
+        self.page.on("response", self._hear_answer)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._context.close()
+
+    def open(self, address: str, name: str, views: Sequence[View] = VIEWS, status: int = 200) -> None:
+        """Open the page once, and look at it in each of these ways."""
+        self._show(views[0])
+        self._address = address
+        response = self.page.goto(address)
+        assert response is not None
+        if response.status != status:
+            self._note(name, f"answers {response.status}", "")
+            return
+        self.look(name, views)
+
+    def look(self, name: str, views: Sequence[View] = VIEWS) -> None:
+        """Look at what is open. The last look has every part opened that can be."""
+        self.page.evaluate(AXE_SCRIPT)
+        self.page.evaluate(_STAND_STILL)
+        for view in views:
+            self._show(view)
+            if view == views[-1]:
+                self.page.evaluate(_OPEN_ALL)
+            self.page.evaluate(_SETTLED)
+            self._judge(name, view)
+        self._hear_all(name)
+
+    def report(self) -> str:
+        """All that is wrong, each with the pages and views that show it; empty if nothing is."""
+        lines = []
+        for fault, shown in sorted(self.faults.items(), key=lambda item: -len(item[1])):
+            where = ", ".join(f"{name} [{' '.join(dict.fromkeys(views))}]" for name, views in list(shown.items())[:3])
+            others = f" and {len(shown) - 3} more pages" if len(shown) > 3 else ""
+            lines.append(f"· {fault}\n    {self._who} on {where}{others}")
+        return "\n".join(lines)
+
+    def _show(self, view: View) -> None:
+        self.page.set_viewport_size({"width": view.width, "height": _HEIGHTS[view.width]})
+        self.page.emulate_media(color_scheme="dark" if view.scheme == "dark" else "light")
+
+    def _judge(self, name: str, view: View) -> None:
+        self.looks += 1
+        for fault in (*self.page.evaluate(_LAYOUT), *self.page.evaluate(_AXE, RULES)):
+            self._note(name, fault, str(view))
+        if _keeps_pictures():
+            path = KEPT / self._who / f"{name}-{view}.jpeg"
+            self.page.screenshot(path=path, type="jpeg", quality=50, full_page=True, animations="disabled")
+
+    def _note(self, name: str, fault: str, view: str) -> None:
+        self.faults[fault][name].append(view)
+
+    # ── what the browser says ───────────────────────────────────────────────────────────────────────────────────────
+
+    def _hear_console(self, message: ConsoleMessage) -> None:
+        if message.type in ("error", "warning") and message.location.get("url") != self._address:
+            self._heard.append(f"console: {message.text} ({message.location.get('url')})")
+
+    def _hear_failure(self, request: Request) -> None:
+        if request.failure != "net::ERR_ABORTED":  # which is a page that was left
+            self._heard.append(f"request: {request.url} failed: {request.failure}")
+
+    def _hear_answer(self, response: Response) -> None:
+        if response.status >= 400 and response.url != self._address:
+            self._heard.append(f"request: {response.url} answered {response.status}")
+
+    def _hear_all(self, name: str) -> None:
+        heard, self._heard[:] = list(self._heard), []
+        for fault in heard:
+            self._note(name, fault, "")
+
+
+def _keeps_pictures() -> bool:
+    return bool(os.environ.get("CI") or os.environ.get("SCREENSHOTS"))

@@ -1,0 +1,137 @@
+"""Finds every page that somebody can reach: each link is followed until nothing new comes."""
+
+from __future__ import annotations
+
+import http.cookiejar
+import re
+import urllib.error
+import urllib.request
+from collections import defaultdict, deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from html import unescape
+from urllib.parse import parse_qsl, urlencode, urljoin, urlsplit
+
+from django.urls import Resolver404, URLPattern, URLResolver, get_resolver, resolve
+
+from tests import cast
+
+URLCONF = "tests.reviews.demo_urls"  # the product's addresses with those of the demo's inbox
+_HREF = re.compile(r"""<a\b[^>]*?\shref=["']([^"'#]*)""", re.IGNORECASE)
+#: So many pages of one kind are read for their links; of these enough to find an object in every state.
+ENOUGH = defaultdict(lambda: 2, {"admin:incidents_incident_change": 40, "admin:incidents_notice_change": 8})
+#: Parts of a query that make no other kind of page.
+SAME_PAGE = {"o", "p", "page", "e", "q", "_changelist_filters", "_to_field", "next", "client", "clients"}
+#: Addresses at which there is no page for anybody, and why.
+NO_PAGE = {
+    "admin:logout": "answers to POST alone",
+    "admin:autocomplete": "JSON for a field",
+    "admin:jsi18n": "a script",
+    "admin:view_on_site": "no object of ours has a page outside the admin",
+    "admin:password_change_done": "shown once a password was changed",
+    "admin:incidents_incident_evidence_pdf": "a file",
+    "demo_message_source": "a file",
+}
+
+
+@dataclass(frozen=True)
+class Kind:
+    """Pages that one view makes in one way: its name, and the names in the query that it understood."""
+
+    name: str
+    query: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return "-".join((self.name.replace(":", "-"), *self.query))
+
+
+def kind_of(address: str) -> Kind | None:
+    """None if there is no such address, or no page."""
+    parts = urlsplit(address)
+    try:
+        match = resolve(parts.path, urlconf=URLCONF)
+    except Resolver404:
+        return None
+    name = match.view_name
+    if match.url_name is None or name in NO_PAGE:
+        return None
+    query = {key for key, _value in parse_qsl(parts.query)} - SAME_PAGE
+    if query and name.endswith("_changelist"):
+        query = {"filtered"}
+    return Kind(name, tuple(sorted(query)))
+
+
+def names() -> set[str]:
+    """Of every address at which there is a page. Nothing can be deleted, so the pages for that are refusals."""
+    return {name for name in _names(get_resolver(URLCONF)) if name not in NO_PAGE and not name.endswith("_delete")}
+
+
+def _names(resolver: URLResolver, prefix: str = "") -> Iterator[str]:
+    for pattern in resolver.url_patterns:
+        if isinstance(pattern, URLResolver):
+            yield from _names(pattern, f"{prefix}{pattern.namespace}:" if pattern.namespace else prefix)
+        elif isinstance(pattern, URLPattern) and pattern.name:
+            yield prefix + pattern.name
+
+
+@dataclass
+class Walk:
+    """What a reader finds from some addresses on. `pages`: the first address of each kind; `dead`: what answers no."""
+
+    site: str
+    username: str = ""
+    pages: dict[Kind, str] = field(default_factory=dict)
+    dead: list[str] = field(default_factory=list)
+    cookies: http.cookiejar.CookieJar = field(default_factory=http.cookiejar.CookieJar)
+
+    def __post_init__(self) -> None:
+        self._opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(self.cookies))
+        if self.username:
+            self._sign_in()
+
+    def follow(self, *starts: str) -> None:
+        """Read these pages and all that they lead to."""
+        waiting, known, read = deque((start, "") for start in starts), set(starts), defaultdict[Kind, int](int)
+        while waiting:
+            address, found_on = waiting.popleft()
+            kind = kind_of(address)
+            if kind is None or read[kind] >= ENOUGH[kind.name]:
+                continue
+            read[kind] += 1
+            for found in self._read(address, kind, found_on):
+                if found not in known:
+                    known.add(found)
+                    waiting.append((found, address))
+
+    def browser_cookies(self) -> list[dict[str, str]]:
+        """For a browser that is to be signed in as this reader."""
+        return [{"name": cookie.name, "value": cookie.value or "", "url": self.site} for cookie in self.cookies]
+
+    def _read(self, address: str, kind: Kind, found_on: str) -> list[str]:
+        try:
+            with self._opener.open(self.site + address, timeout=30) as answer:
+                if not answer.headers["Content-Type"].startswith("text/html"):
+                    return []
+                reached = answer.url.removeprefix(self.site)
+                page = answer.read().decode()
+        except urllib.error.HTTPError as error:
+            self.dead.append(f"{address} answers {error.code}; the link is on {found_on or 'no page'}")
+            return []
+        if urlsplit(reached).path == urlsplit(address).path:  # not led elsewhere
+            self.pages.setdefault(kind, address)
+        return [found for href in _HREF.findall(page) if (found := self._here(unescape(href), reached))]
+
+    def _here(self, href: str, page: str) -> str | None:
+        """The address as this site has it; None if it leads elsewhere."""
+        whole = urlsplit(urljoin(self.site + page, href))
+        if f"{whole.scheme}://{whole.netloc}" != self.site:
+            return None
+        return whole.path + (f"?{whole.query}" if whole.query else "")
+
+    def _sign_in(self) -> None:
+        login = f"{self.site}/admin/login/"
+        self._opener.open(login, timeout=30).close()
+        [token] = [cookie.value for cookie in self.cookies if cookie.name == "due_notice_csrf"]
+        form = {"username": self.username, "password": cast.PASSWORD, "csrfmiddlewaretoken": token, "next": "/admin/"}
+        with self._opener.open(login, urlencode(form).encode(), timeout=30) as answer:
+            assert answer.url == f"{self.site}/admin/", f"{self.username} cannot sign in"
