@@ -193,11 +193,11 @@ class AgreedTerms:
         return hashlib.sha256(canonical.encode()).hexdigest()
 
 
-def agreed_terms(commitment: Commitment) -> AgreedTerms:
-    """The commitment and its agreement's calendar as they read now."""
+def agreed_terms(commitment: Commitment, *, calendar: clock.Calendar | None = None) -> AgreedTerms:
+    """The commitment as it reads now, counted by its agreement's calendar if no other is given."""
     return AgreedTerms(
         terms=commitment.as_clock_terms(),
-        calendar=commitment.agreement.calendar.as_clock_calendar(),
+        calendar=calendar or commitment.agreement.calendar.as_clock_calendar(),
         warnings=tuple(_agreed_warnings(commitment.warning_points.all())),
         holding_percent=commitment.holding_percent if commitment.sends_holding_notice else None,
         is_recurring=commitment.is_recurring,

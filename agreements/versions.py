@@ -3,18 +3,51 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import TypeVar
+from dataclasses import dataclass
+from typing import Any, TypeVar
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.utils.translation import gettext as _
 
-from agreements.models import Commitment, ServiceAgreement, ServiceCoverage, SeverityDefinition, WarningPoint
+from agreements.models import (
+    Commitment,
+    ServiceAgreement,
+    ServiceCoverage,
+    SeverityDefinition,
+    Validity,
+    WarningPoint,
+)
 from config import times
 from config.history import acting
 from config.models import User
 
 Row = TypeVar("Row", ServiceAgreement, Commitment, SeverityDefinition, WarningPoint)
+
+
+@dataclass(frozen=True)
+class VersionLine:
+    """One version among those of its reference: whether it holds, and who made it when and why."""
+
+    agreement: ServiceAgreement
+    validity: Validity
+    made_by: str
+    made_at: dt.datetime | None
+    reason: str
+
+
+def line(agreement: ServiceAgreement, *, now: dt.datetime) -> list[VersionLine]:
+    """All versions of its reference, the newest first."""
+    versions = list(ServiceAgreement.objects.filter(reference=agreement.reference).order_by("-version"))
+    made = {row.id: row for row in ServiceAgreement.history.filter(id__in=[v.pk for v in versions], history_type="+")}
+    return [_line(version, made.get(version.pk), now) for version in versions]
+
+
+def _line(version: ServiceAgreement, made: Any, now: dt.datetime) -> VersionLine:
+    validity = version.validity(now)
+    if made is None:
+        return VersionLine(version, validity, "", None, "")
+    return VersionLine(version, validity, made.actor_name, made.history_date, made.history_change_reason or "")
 
 
 def amend(agreement: ServiceAgreement, *, effective_at: dt.datetime, by: User, reason: str) -> ServiceAgreement:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, cast
 
 from django.contrib import admin
+from django.db import models
 from django.http import HttpRequest
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, URLResolver, path
@@ -31,8 +33,18 @@ class Tile:
     tone: Literal["calm", "warn", "bad"] = "calm"
 
 
+@dataclass(frozen=True)
+class Panel:
+    """A part that a floor above adds to the page of a model below it: `template` shows `content` under `title`."""
+
+    title: str | Promise
+    template: str
+    content: dict[str, Any]
+
+
 Board = Callable[[HttpRequest], dict[str, Any]]
 TileMaker = Callable[[HttpRequest, dt.datetime], Tile | None]
+PanelMaker = Callable[[HttpRequest, Any, dt.datetime], Panel | None]
 
 
 class DueNoticeSite(admin.AdminSite):
@@ -48,6 +60,7 @@ class DueNoticeSite(admin.AdminSite):
         super().__init__(name)
         self._board: Board | None = None
         self._tiles: list[TileMaker] = []
+        self._panels: dict[type[models.Model], list[PanelMaker]] = defaultdict(list)
 
     def register_board(self, board: Board) -> Board:
         """Decorator: the function that gives the index its context."""
@@ -63,6 +76,18 @@ class DueNoticeSite(admin.AdminSite):
         """In the order in which people need them: incidents first, whichever app was loaded first."""
         ordered = sorted(self._tiles, key=lambda make: _rank(make.__module__.partition(".")[0]))
         return [tile for make in ordered if (tile := make(request, now)) is not None]
+
+    def register_panel(self, model: type[models.Model]) -> Callable[[PanelMaker], PanelMaker]:
+        """Decorator: a function that makes a part of the page of one row, or None for whoever may not see it."""
+
+        def register(make: PanelMaker) -> PanelMaker:
+            self._panels[model].append(make)
+            return make
+
+        return register
+
+    def panels(self, request: HttpRequest, row: models.Model, now: dt.datetime) -> list[Panel]:
+        return [panel for make in self._panels[type(row)] if (panel := make(request, row, now)) is not None]
 
     def get_urls(self) -> list[URLPattern | URLResolver]:
         settings = path("settings/", self.admin_view(own_settings.page), name=own_settings.PAGE)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import datetime as dt
+from dataclasses import dataclass
 from typing import Any
 
 from django import forms
 from django.contrib import admin
 from django.db import transaction
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -17,14 +19,25 @@ from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
-from agreements import presets, versions
+from agreements import presets, reading, versions
+from agreements.admin.badges import validity_badge
+from agreements.admin.compare import Comparing
 from agreements.admin.lists import AgreementList
 from agreements.admin.simulator import Simulating
-from agreements.models import Commitment, ServiceAgreement, ServiceCoverage, Severity, SeverityDefinition
+from agreements.models import (
+    Commitment,
+    Contact,
+    Service,
+    ServiceAgreement,
+    ServiceCoverage,
+    Severity,
+    SeverityDefinition,
+)
 from agreements.models.commitment import INCIDENT_EVENTS
 from config.admin import link, page_of
 from config.forms import ActForm, Done, RowsFormSet, of, reason_field
 from config.history import acting
+from config.site import Panel, site
 
 NOT_ADVICE = _("Not legal advice.")
 
@@ -104,10 +117,18 @@ class Amend(ActForm):
 
 
 class CoverageInline(admin.TabularInline):  # type: ignore[type-arg]
+    """A service is added or taken out, never turned into another one."""
+
     model = ServiceCoverage
     formset = RowsFormSet
     autocomplete_fields = ("service",)
     extra = 0
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[ServiceCoverage]:
+        return super().get_queryset(request).select_related("service")
 
 
 class DefinitionInline(admin.TabularInline):  # type: ignore[type-arg]
@@ -152,8 +173,40 @@ class CommitmentInline(admin.TabularInline):  # type: ignore[type-arg]
         return super().formfield_for_choice_field(db_field, request, **options)
 
 
+@dataclass(frozen=True)
+class Reading:
+    """What somebody who opens an agreement wants to know, read in a fixed number of queries."""
+
+    agreement: ServiceAgreement
+    validity: SafeString
+    versions: list[tuple[versions.VersionLine, SafeString]]
+    table: list[reading.Row]
+    services: list[Service]
+    contacts: list[Contact]
+    heard: list[reading.Heard]
+    heard_by_colleagues: list[reading.Heard]
+    panels: list[Panel]
+    severities = Severity
+
+
+def reading_of(agreement: ServiceAgreement, request: HttpRequest, now: dt.datetime) -> Reading:
+    commitments = list(Commitment.objects.of([agreement]))
+    return Reading(
+        agreement=agreement,
+        validity=validity_badge(agreement.validity(now)),
+        versions=[(line, validity_badge(line.validity)) for line in versions.line(agreement, now=now)],
+        table=reading.table(commitments),
+        services=[covered.service for covered in agreement.coverage.select_related("service").order_by("service")],
+        contacts=list(agreement.client.contacts.all()),
+        heard=reading.heard_by_contacts(commitments),
+        heard_by_colleagues=reading.heard_by_colleagues(commitments),
+        panels=site.panels(request, agreement, now),
+    )
+
+
 @admin.register(ServiceAgreement)
-class ServiceAgreementAdmin(AgreementList, Simulating):
+class ServiceAgreementAdmin(AgreementList, Comparing, Simulating):
+    change_form_template = "admin/agreements/serviceagreement/change_form.html"
     acts = (ApplyPreset, Amend)
     inlines = (CoverageInline, DefinitionInline, CommitmentInline)
     autocomplete_fields = ("client", "calendar", "owner")
@@ -171,6 +224,20 @@ class ServiceAgreementAdmin(AgreementList, Simulating):
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
         return {"clause": presets.SEED_CLAUSE.format(hours="[X]"), **super().get_changeform_initial_data(request)}
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        agreement = self.get_object(request, object_id) if object_id.isdecimal() else None
+        if agreement is None or not self.has_view_permission(request, agreement):
+            return super().change_view(request, object_id, form_url, extra_context)
+        context = {
+            "title": _now("%(agreement)s · %(client)s") % {"agreement": agreement, "client": agreement.client},
+            "subtitle": None,
+            "reading": reading_of(agreement, request, timezone.now()),
+            **(extra_context or {}),
+        }
+        return super().change_view(request, object_id, form_url, context)
 
     @admin.display(description=_("supersedes"))
     def supersedes_link(self, agreement: ServiceAgreement) -> SafeString | str:

@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from django.contrib import admin
 from django.core.exceptions import ValidationError
 from django.db.models import Count, OuterRef, QuerySet, Subquery
 from django.db.models.functions import Coalesce
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
 
+from agreements import reading
+from agreements.admin.badges import validity_badge
 from agreements.admin.lists import ClientList, ServiceList
-from agreements.models import Client, Contact, Service
+from agreements.models import Client, Commitment, Contact, Service, ServiceAgreement, Validity
 from config.admin import badge
 from config.forms import RowsFormSet
+from config.site import Panel, site
 
 
 class ContactFormSet(RowsFormSet):
@@ -53,8 +60,33 @@ class ContactInline(admin.TabularInline):  # type: ignore[type-arg]
     can_delete = False
 
 
+@dataclass(frozen=True)
+class Reading:
+    """What somebody who opens a client wants to know, read in a fixed number of queries."""
+
+    client: Client
+    agreements: list[tuple[ServiceAgreement, SafeString]]
+    contacts: list[Contact]
+    heard: list[reading.Heard]
+    panels: list[Panel]
+
+
+def reading_of(client: Client, request: HttpRequest, now: dt.datetime) -> Reading:
+    """What contacts receive is what the agreements in force `now` say, all together."""
+    agreements = list(client.agreements.select_related("calendar"))
+    in_force = [agreement for agreement in agreements if agreement.validity(now) is Validity.IN_FORCE]
+    return Reading(
+        client=client,
+        agreements=[(agreement, validity_badge(agreement.validity(now))) for agreement in agreements],
+        contacts=list(client.contacts.all()),
+        heard=reading.heard_by_contacts(list(Commitment.objects.of(in_force))),
+        panels=site.panels(request, client, now),
+    )
+
+
 @admin.register(Client)
 class ClientAdmin(ClientList):
+    change_form_template = "admin/agreements/client/change_form.html"
     inlines = (ContactInline,)
     fields = ("name", "time_zone", "language", "is_active")
 
@@ -63,6 +95,20 @@ class ClientAdmin(ClientList):
         usable = Contact.objects.filter(client=OuterRef("pk"), is_active=True).order_by().values("client")
         counted = Subquery(usable.annotate(count=Count("pk")).values("count"))
         return found.annotate(usable_contacts=Coalesce(counted, 0))  # joined, the list would lose its order
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        client = self.get_object(request, object_id) if object_id.isdecimal() else None
+        if client is None or not self.has_view_permission(request, client):
+            return super().change_view(request, object_id, form_url, extra_context)
+        context = {
+            "title": str(client),
+            "subtitle": None,
+            "reading": reading_of(client, request, timezone.now()),
+            **(extra_context or {}),
+        }
+        return super().change_view(request, object_id, form_url, context)
 
     @admin.display(description=_("contacts who get mail"), ordering="usable_contacts")
     def reachable(self, client: Any) -> Any:

@@ -13,10 +13,11 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
 
+from agreements.admin.badges import validity_badge
 from agreements.models import Client, Service, ServiceAgreement, ServiceCoverage
 from agreements.models.agreement import ServiceAgreementQuerySet
 from agreements.models.client import ClientQuerySet
-from config.admin import badge, both_zones, link
+from config.admin import both_zones, link
 from config.filters import FilteredAdmin, NameFilter, PersonFilter, Tab
 
 
@@ -75,12 +76,7 @@ class AgreementList(FilteredAdmin):
 
     @admin.display(description=_("state"))
     def state_badge(self, agreement: ServiceAgreement) -> SafeString:
-        now = timezone.now()
-        if agreement.effective_at > now:
-            return badge(_("Coming"), "run", "◑")
-        if agreement.ends_at is not None and agreement.ends_at <= now:
-            return badge(_("Ended"), "off", "–")
-        return badge(_("In force"), "ok", "✓")
+        return validity_badge(agreement.validity(timezone.now()))
 
     @admin.display(description=_("in force from"), ordering="effective_at")
     def begins(self, agreement: ServiceAgreement) -> SafeString:

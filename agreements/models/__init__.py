@@ -1,6 +1,6 @@
 """What was agreed, with whom, about which services."""
 
-from agreements.models.agreement import ServiceAgreement, ServiceCoverage
+from agreements.models.agreement import ServiceAgreement, ServiceCoverage, Validity
 from agreements.models.calendar import OpeningHours, ServiceCalendar, SpecialDay
 from agreements.models.client import Client, Contact, Service
 from agreements.models.commitment import Commitment, Obligation, Severity, StartEvent, WarningPoint
@@ -20,5 +20,6 @@ __all__ = [
     "SeverityDefinition",
     "SpecialDay",
     "StartEvent",
+    "Validity",
     "WarningPoint",
 ]

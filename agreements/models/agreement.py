@@ -20,6 +20,14 @@ from config.search import FoldedField, FoundByWords, holding
 _VERSION = re.compile(r"(?P<reference>.+) v(?P<version>[0-9]{1,4})")
 
 
+class Validity(models.TextChoices):
+    """Whether a version holds at an instant: computed, never stored."""
+
+    COMING = "coming", _("Coming")
+    IN_FORCE = "in_force", _("In force")
+    ENDED = "ended", _("Ended")
+
+
 class ServiceAgreementQuerySet(FoundByWords["ServiceAgreement"]):
     def found_by(self, word: str) -> Q:
         """In its reference or in the name of its client."""
@@ -106,6 +114,12 @@ class ServiceAgreement(AuditedModel):
 
     def __str__(self) -> str:
         return self.reference if self.version == 1 else f"{self.reference} v{self.version}"
+
+    def validity(self, at: dt.datetime) -> Validity:
+        """Says in Python of one version what `in_force` says in SQL of many."""
+        if at < self.effective_at:
+            return Validity.COMING
+        return Validity.ENDED if self.ends_at is not None and self.ends_at <= at else Validity.IN_FORCE
 
     def clean(self) -> None:
         self._refuse_two_versions_at_once()

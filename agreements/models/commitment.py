@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
@@ -85,6 +85,13 @@ _STARTS_TOO_LATE: Mapping[str, frozenset[str]] = {
     Obligation.MITIGATE: frozenset({StartEvent.RESOLVED}),
     Obligation.RESOLVE: frozenset({StartEvent.RESOLVED}),
 }
+
+
+class CommitmentQuerySet(models.QuerySet["Commitment"]):
+    def of(self, agreements: Iterable[ServiceAgreement]) -> CommitmentQuerySet:
+        """Those of these agreements, with all that telling them needs, in a fixed number of queries."""
+        found = self.filter(agreement__in=agreements)
+        return found.select_related("follows").prefetch_related("warning_points")
 
 
 class Commitment(AuditedModel):
@@ -182,6 +189,7 @@ class Commitment(AuditedModel):
         help_text=_("Share of the allowance after which the holding notice goes out."),
     )
 
+    objects = CommitmentQuerySet.as_manager()
     history = AuditedRecords()
 
     class Meta:
