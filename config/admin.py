@@ -35,7 +35,9 @@ from config.forms import NATIVE_INPUTS, ActForm, add_refusal
 from config.history import Caller, acting
 from config.meanwhile import Change, Changed, Reading
 from config.models import Export, User
+from config.navigation import Entry, Part
 from config.search import FoundByWords
+from config.site import site
 
 EDITS_TOLD = 50  # rows of a trail that are compared to say what changed meanwhile
 READING_METHODS = ("GET", "HEAD")
@@ -520,3 +522,9 @@ class ExportAdmin(AuditedModelAdmin):
         self, request: HttpRequest, queryset: models.QuerySet[Any], search_term: str
     ) -> tuple[models.QuerySet[Any], bool]:
         return queryset.filter(sha256__startswith=search_term.strip().lower()), False
+
+
+site.register_entries(
+    Entry(_("People"), "admin:config_user_changelist", "config.view_user", Part.OVERSIGHT),
+    Entry(_("Exports"), "admin:config_export_changelist", "config.view_export", Part.OVERSIGHT),
+)

@@ -17,7 +17,8 @@ from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
-from config import health, own_settings
+from config import health, instants, navigation, own_settings
+from config.navigation import Entry
 
 #: The apps in the order in which people need them; what is not named comes last.
 APP_ORDER = ("incidents", "reviews", "agreements", "config")
@@ -55,12 +56,17 @@ class DueNoticeSite(admin.AdminSite):
     index_title = _("What is due next")
     index_template = "admin/board.html"
     site_url = None  # the admin is the whole site
+    enable_nav_sidebar = False  # ours stands in its place
 
     def __init__(self, name: str = "admin") -> None:
         super().__init__(name)
         self._board: Board | None = None
         self._tiles: list[TileMaker] = []
         self._panels: dict[type[models.Model], list[PanelMaker]] = defaultdict(list)
+        self._entries: list[Entry] = [Entry(_("Board"), "admin:index")]
+        #: What the box in the top bar searches, and what the button beside it begins; for whoever may.
+        self.search: Entry | None = None
+        self.main_act: Entry | None = None
 
     def register_board(self, board: Board) -> Board:
         """Decorator: the function that gives the index its context."""
@@ -71,6 +77,10 @@ class DueNoticeSite(admin.AdminSite):
         """Decorator: a function that counts something for the row of tiles, or gives None to whoever may not see it."""
         self._tiles.append(make)
         return make
+
+    def register_entries(self, *entries: Entry) -> None:
+        """Lines of the navigation, in their order within their part."""
+        self._entries.extend(entries)
 
     def tiles(self, request: HttpRequest, now: dt.datetime) -> list[Tile]:
         """In the order in which people need them: incidents first, whichever app was loaded first."""
@@ -105,11 +115,19 @@ class DueNoticeSite(admin.AdminSite):
             **context,
             "reader_zone": timezone.get_current_timezone_name(),
             "delivery_problems": [problem for problem in found if problem.is_red],
+            "search": _for(request, self.search),
+            "main_act": _for(request, self.main_act),
+            # Called by the template, if it has a navigation.
+            "navigation": lambda: navigation.lines(self._entries, request, instants.now()),
         }
 
     def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> list[Any]:
         found: list[Any] = super().get_app_list(request, app_label)
         return sorted(found, key=lambda app: _rank(app["app_label"]))
+
+
+def _for(request: HttpRequest, entry: Entry | None) -> Entry | None:
+    return entry if entry and entry.is_for(request) else None
 
 
 def _rank(app_label: str) -> int:

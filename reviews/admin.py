@@ -24,6 +24,7 @@ from config.bulk import BulkForm
 from config.filters import DayFilter, FilteredAdmin, NameFilter, PersonFilter, Tab
 from config.forms import NATIVE_INPUTS, ActForm, DayField, Done, reason_field
 from config.models import User
+from config.navigation import Count, Entry, Part
 from config.site import Tile, site
 from incidents.admin import badges
 from incidents.admin.incident import follow_up
@@ -325,3 +326,17 @@ def overdue_actions(request: HttpRequest, now: dt.datetime) -> Tile | None:
     count = CorrectiveAction.objects.all().overdue(timezone.localdate(now)).count()
     url = f"{list_of(CorrectiveAction)}?progress=overdue"
     return Tile(_("Corrective actions overdue"), count, url, "bad" if count else "calm")
+
+
+site.register_entries(
+    Entry(
+        _("Reviews"), "admin:reviews_postincidentreview_changelist", "reviews.view_postincidentreview", Part.LEARNING
+    ),
+    Entry(
+        _("Corrective actions"),
+        "admin:reviews_correctiveaction_changelist",
+        "reviews.view_correctiveaction",
+        Part.LEARNING,
+        Count(lambda now: CorrectiveAction.objects.all().overdue(timezone.localdate(now)), _("overdue"), "warn"),
+    ),
+)

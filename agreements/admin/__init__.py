@@ -1,5 +1,5 @@
 """The admin of agreements, by page."""
 
-from agreements.admin import agreement, calendar, client, commitment
+from agreements.admin import agreement, calendar, client, commitment, navigation
 
-__all__ = ["agreement", "calendar", "client", "commitment"]
+__all__ = ["agreement", "calendar", "client", "commitment", "navigation"]
