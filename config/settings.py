@@ -103,6 +103,7 @@ SIMPLE_HISTORY_REVERT_DISABLED = True
 
 # ── people ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 AUTH_USER_MODEL = "config.User"
+AUTHENTICATION_BACKENDS = ["config.sign_in.RoleBackend"]
 LOGIN_URL = "admin:login"
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import simple_history.admin
 from django.contrib import admin
+from django.contrib.auth.models import Permission
 from django.core.exceptions import ValidationError
 from django.db import models
 from django.test import Client as Browser
@@ -443,3 +444,10 @@ def test_words_that_the_product_does_not_use_are_on_no_page(person: Person) -> N
 
 def test_the_matrix_is_tried_on_rows_that_exist(world: None) -> None:
     assert all(any_of(model) is not None for model in MODELS)
+
+
+def test_people_may_what_their_roles_may_and_nothing_besides(olga: User) -> None:
+    olga.user_permissions.add(Permission.objects.get(codename="add_client"))
+    again = User.objects.get(pk=olga.pk)
+    assert not again.has_perm("agreements.add_client")
+    assert again.has_perm("agreements.view_client")

@@ -122,7 +122,8 @@ def test_the_page_that_is_shown_is_marked_and_its_part_when_it_lies_below(
     listed = reverse("admin:incidents_incident_changelist")
 
     def marks(address: str) -> list[tuple[str, str]]:
-        return re.findall(r'<a href="([^"]+)" aria-current="(\w+)"', browser.get(address).content.decode())
+        nav = browser.get(address).content.decode().partition('<nav id="site-nav"')[2].partition("</nav>")[0]
+        return re.findall(r'<a href="([^"]+)" aria-current="(\w+)"', nav)
 
     assert marks(listed) == [(listed, "page")]
     assert marks(reverse("admin:incidents_incident_change", args=[incident.pk])) == [(listed, "true")]

@@ -11,7 +11,7 @@ import re
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import Permission
+from django.contrib.auth.models import Group, Permission
 from django.db import connection
 from django.test import Client as Browser
 from django.test.utils import CaptureQueriesContext
@@ -488,7 +488,9 @@ def test_whoever_may_not_see_one_part_may_not_see_the_whole(
 ) -> None:
     someone = User.objects.create_user("someone", is_staff=True)
     seeing = Permission.objects.filter(codename__in={"view_incident", "view_deadline", "view_notice"} - {lacking})
-    someone.user_permissions.set(seeing)
+    role = Group.objects.create(name="sees a part")
+    role.permissions.set(seeing)
+    someone.groups.add(role)
     for url in (page_url(incident, northwind.client), pdf_url(incident, northwind.client)):
         assert browser_of(someone).get(url).status_code == 403
 
