@@ -376,11 +376,11 @@ class AuditedModelAdmin(SimpleHistoryAdmin):  # type: ignore[misc]  # the librar
     ) -> HttpResponse:
         if not object_id.isdecimal():
             raise Http404
-        obj = self.get_object(request, object_id) if self.get_acts() else None
-        buttons = self.buttons(request, obj) if obj is not None else []
-        return super().change_view(  # type: ignore[no-any-return]
-            request, object_id, form_url, {"buttons": buttons, **(extra_context or {})}
-        )
+        context = extra_context or {}
+        if "buttons" not in context:
+            obj = self.get_object(request, object_id) if self.get_acts() else None
+            context = {"buttons": self.buttons(request, obj) if obj is not None else [], **context}
+        return super().change_view(request, object_id, form_url, context)  # type: ignore[no-any-return]
 
     def act_view(self, request: HttpRequest, object_id: int, form_class: type[ActForm]) -> HttpResponse:
         """The page of one verb: GET shows its form, POST does it; a refusal is shown on the form as it was typed."""

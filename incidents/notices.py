@@ -263,6 +263,23 @@ def _kind(moment: Moment, recipient: Recipient) -> NoticeKind:
     return NoticeKind.WARNING if recipient.contact_id else NoticeKind.STAFF_WARNING
 
 
+def foretell(deadline: Deadline, moment: Moment) -> list[Notice]:
+    """What would go to the client's contacts at this moment if nobody acts, one for each: rendered, never saved."""
+    directory = Directory([deadline.incident], {deadline.client_id})
+    return [
+        compose(
+            _kind(moment, recipient),
+            recipient,
+            deadline.incident,
+            directory,
+            now=moment.at,
+            deadline=deadline,
+            moment=moment.key,
+        )
+        for recipient in directory.client_recipients(deadline.client)
+    ]
+
+
 # ── what people send ────────────────────────────────────────────────────────────────────────────────────────────────
 
 

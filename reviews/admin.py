@@ -27,8 +27,8 @@ from config.models import User
 from config.navigation import Count, Entry, Part
 from config.site import Tile, site
 from incidents.admin import badges
-from incidents.admin.incident import follow_up
 from incidents.admin.verbs import VerbForm, verb
+from incidents.admin.workspace import follow_up
 from incidents.models import Incident
 from incidents.models.incident import Status
 from reviews import lifecycle

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
@@ -22,9 +22,8 @@ from django.utils.translation import gettext_lazy as _
 
 from agreements.explanation import AUDIENCES, Explanation, exactly, explain
 from agreements.explanation import MOMENTS as MOMENTS  # shown by the incident's page too
-from agreements.models import Client, Obligation, Severity
+from agreements.models import Obligation, Severity
 from agreements.models.commitment import event_in_words
-from agreements.terms import Audience
 from config import times
 from config.admin import act_url, both_zones, link
 from config.filters import DayFilter, FilteredAdmin, NameFilter, PersonFilter, Tab
@@ -168,19 +167,6 @@ def responders_in_words(incident: Any) -> str:
     """Of an incident that comes with its `team` of responders."""
     names = dict.fromkeys(responder.user.get_full_name() or responder.user.username for responder in incident.team)
     return ", ".join(names)
-
-
-def audience_in_words(audience: Iterable[str], client: Client, contacts: int) -> str:
-    """`2 contacts of Northwind, the responders`; says so where the client has nobody who can be mailed."""
-    words = []
-    for name in audience:
-        if name != Audience.CONTACTS:
-            words.append(str(AUDIENCES[name]))
-        elif contacts:
-            words.append(_now("contacts of %(client)s: %(count)d") % {"client": client, "count": contacts})
-        else:
-            words.append(_now("operators, because nobody at %(client)s can be mailed") % {"client": client})
-    return ", ".join(words)
 
 
 # ── why it is due then ────────────────────────────────────────────────────────────────────────────────────────────────

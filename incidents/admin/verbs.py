@@ -12,20 +12,22 @@ from django import forms
 from django.contrib import messages
 from django.core.exceptions import ValidationError
 from django.db.models import Count
-from django.utils.functional import Promise
+from django.utils.functional import Promise, cached_property
 from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
-from agreements.models import Client, Contact, Obligation, Service
+from agreements.models import Client, Contact, Obligation, Service, ServiceAgreement, StartEvent
 from config import instants, times
 from config.admin import act_url, page_of
 from config.forms import ActForm, Done, InstantField, of, reason_field
 from config.meanwhile import Change, Reading
 from config.models import User
-from incidents import lifecycle
-from incidents.admin import trail
+from incidents import evidence, lifecycle, models
+from incidents.admin import foretold, trail
+from incidents.admin.foretold import Foretold
 from incidents.models import Deadline, Incident, Responder, TimelineEntry
+from incidents.models.deadline import read_terms
 from incidents.models.incident import OPEN_STATUSES, Status
 
 #: In the order of their buttons. A floor above adds its own with `@verb`.
@@ -50,6 +52,12 @@ class VerbForm(ActForm):
     lawful_in: ClassVar[Collection[str]] = OPEN_STATUSES
     #: Whether what others did since the page was opened may make it wrong; what only adds something does not mind.
     minds_changes: ClassVar[bool] = True
+    #: Offered quietly, so that what is done every day is found at once.
+    is_rare: ClassVar[bool] = False
+
+    @cached_property
+    def foretold(self) -> Foretold:
+        return Foretold(self.subject)
 
     @classmethod
     def is_lawful(cls, subject: Incident) -> bool:
@@ -132,7 +140,10 @@ class Acknowledge(VerbForm):
     reason = reason_field(required=False)
 
     def explanation(self) -> str | Promise:
-        return _("Says that somebody is working on it, and meets what is owed as acknowledgement.")
+        return foretold.facts(
+            _now("Says that somebody is working on it. Nobody is mailed."),
+            *self.foretold.by_meeting(StartEvent.ACKNOWLEDGED, Obligation.ACKNOWLEDGE),
+        )
 
     def act(self, *, now: dt.datetime) -> Done:
         incident = lifecycle.acknowledge(self.subject, by=self.by, now=now, **self.cleaned_data)
@@ -285,11 +296,14 @@ class RecordTold(VerbForm):
 
     @classmethod
     def is_lawful(cls, subject: Incident) -> bool:
-        owed = (Obligation.NOTIFY, Obligation.UPDATE, Obligation.REPORT)
-        return subject.deadlines.open().filter(obligation__in=owed).exists()
+        return any(deadline.is_open and deadline.obligation in evidence.TOLD for deadline in subject.deadlines.all())
 
     def explanation(self) -> str | Promise:
-        return _("Meets what the client is waiting for, as of the time you enter. No mail is sent.")
+        waiting = self.foretold.owing(*evidence.TOLD)
+        return foretold.facts(
+            _now("Meets what the chosen client is waiting for, as of the time you enter. No mail is sent."),
+            foretold.said(foretold.WAITING, foretold.owed_by(waiting)),
+        )
 
     def act(self, *, now: dt.datetime) -> Done:
         told = self.cleaned_data
@@ -317,7 +331,11 @@ class Mitigate(VerbForm):
     reason = reason_field(required=False)
 
     def explanation(self) -> str | Promise:
-        return _("The effect on clients has ended although the cause may remain. Resolution is still owed.")
+        return foretold.facts(
+            _now("The effect on clients has ended although the cause may remain. Nobody is mailed."),
+            *self.foretold.by_meeting("", Obligation.ACKNOWLEDGE, Obligation.MITIGATE),
+            foretold.said(foretold.OWED, foretold.owed_by(self.foretold.owing(Obligation.RESOLVE))),
+        )
 
     def act(self, *, now: dt.datetime) -> Done:
         incident = lifecycle.mitigate(self.subject, by=self.by, now=now, **self.cleaned_data)
@@ -332,7 +350,13 @@ class Resolve(VerbForm):
     reason = reason_field(required=False)
 
     def explanation(self) -> str | Promise:
-        return _("It works again: ends updates and starts the reports that are owed. Notices not yet sent stay owed.")
+        done = (Obligation.ACKNOWLEDGE, Obligation.MITIGATE, Obligation.RESOLVE)
+        return foretold.facts(
+            _now("It works again. Nobody is mailed."),
+            *self.foretold.by_meeting(StartEvent.RESOLVED, *done),
+            foretold.said(foretold.ENDED, foretold.owed_by(self.foretold.owing(Obligation.UPDATE))),
+            foretold.said(foretold.OWED, foretold.owed_by(self.foretold.owing(Obligation.NOTIFY))),
+        )
 
     def act(self, *, now: dt.datetime) -> Done:
         incident = lifecycle.resolve(self.subject, by=self.by, now=now, **self.cleaned_data)
@@ -348,7 +372,10 @@ class Reopen(VerbForm):
     reason = reason_field(help_text=_("What came back. Kept in the audit trail."))
 
     def explanation(self) -> str | Promise:
-        return _("Mitigation, resolution and updates are owed anew. Notices that were given stay given.")
+        return foretold.facts(
+            _now("Mitigation, resolution and updates are owed anew. Notices that were given stay given."),
+            foretold.said(foretold.BEGUN, foretold.owed_by(self.foretold.owed_again())),
+        )
 
     def act(self, *, now: dt.datetime) -> Done:
         incident = lifecycle.reopen(self.subject, by=self.by, now=now, **self.cleaned_data)
@@ -363,7 +390,16 @@ class Close(VerbForm):
     reason = reason_field(required=False)
 
     def explanation(self) -> str | Promise:
-        return _("Nothing more to do. It can be reopened if it comes back.")
+        waiting = self.foretold.owing(Obligation.NOTIFY)
+        if waiting:
+            names = ", ".join(sorted({deadline.client.name for deadline in waiting}))
+            return _now("Not yet notified: %(names)s. Send the notice or record how they were told, then close.") % {
+                "names": names
+            }
+        return foretold.facts(
+            _now("Nothing more to do. It can be reopened if it comes back."),
+            foretold.said(foretold.OWED, foretold.owed_by(self.foretold.open)),
+        )
 
     def act(self, *, now: dt.datetime) -> Done:
         incident = lifecycle.close(self.subject, by=self.by, now=now, **self.cleaned_data)
@@ -373,26 +409,34 @@ class Close(VerbForm):
 # ── stop the clock, and put two into one ────────────────────────────────────────────────────────────────────────────
 
 
+def _open_pause(incident: Incident) -> models.Pause | None:
+    return next((pause for pause in incident.pauses.all() if pause.ends_at is None), None)
+
+
 @verb
 class Pause(VerbForm):
     slug = "pause"
     label = _("Pause")
+    is_rare = True
     at = at_field(_("Since when"))
     reason = reason_field(help_text=_("What the clock waits for. Kept in the audit trail."))
 
     @classmethod
     def is_lawful(cls, subject: Incident) -> bool:
-        if not super().is_lawful(subject) or subject.pauses.filter(ends_at__isnull=True).exists():
+        if not super().is_lawful(subject) or _open_pause(subject):
             return False
         return bool(cls._pausable(subject))
 
     @staticmethod
     def _pausable(incident: Incident) -> list[Deadline]:
         """What the clauses let stop: without any, a pause would change nothing."""
-        return [d for d in incident.deadlines.open().select_related("client") if d.terms.is_pausable]
+        owed = [deadline for deadline in incident.deadlines.all() if deadline.is_open]
+        read_terms(deadline.terms_copy_id for deadline in owed)
+        return [deadline for deadline in owed if deadline.terms.is_pausable]
 
     def explanation(self) -> str | Promise:
-        owed = ", ".join(f"{d.get_obligation_display()} ({d.client})" for d in self._pausable(self.subject))
+        pausable = [deadline for deadline in self.foretold.open if deadline.terms.is_pausable]
+        owed = ", ".join(f"{d.get_obligation_display()} ({d.client})" for d in pausable)
         return _now("The clock stops for: %(owed)s. Everything else runs on.") % {"owed": owed}
 
     def act(self, *, now: dt.datetime) -> Done:
@@ -409,10 +453,16 @@ class Resume(VerbForm):
 
     @classmethod
     def is_lawful(cls, subject: Incident) -> bool:
-        return super().is_lawful(subject) and subject.pauses.filter(ends_at__isnull=True).exists()
+        return super().is_lawful(subject) and _open_pause(subject) is not None
 
     def explanation(self) -> str | Promise:
-        return _("Due times that were paused move by the counting time that was lost.")
+        begun = _open_pause(self.subject)
+        since = times.for_reader(begun.begins_at) if begun else ""
+        paused = [deadline for deadline in self.foretold.open if deadline.paused_at]
+        return foretold.facts(
+            _now("Paused since %(since)s. Due times move by the counting time that was lost.") % {"since": since},
+            foretold.said(foretold.MOVED, foretold.owed_by(paused)),
+        )
 
     def act(self, *, now: dt.datetime) -> Done:
         lifecycle.resume(self.subject, by=self.by, now=now, **self.cleaned_data)
@@ -423,6 +473,7 @@ class Resume(VerbForm):
 class Merge(VerbForm):
     slug = "merge"
     label = _("Merge")
+    is_rare = True
     presets = ("into", "reason")
     into = forms.ModelChoiceField(Incident.objects.none(), label=_("Into which incident"))
     reason = reason_field(help_text=_("Why these are one incident. Kept in the audit trail."))
@@ -503,10 +554,12 @@ class Reclassify(VerbForm):
     reason = reason_field(help_text=_("Clients and auditors will ask."))
 
     def explanation(self) -> str | Promise:
-        return _now(
-            "The severity is %(severity)s. Open deadlines of the old severity end; those of the new one are counted "
-            "from the original events and may be overdue at once."
-        ) % {"severity": self.subject.get_severity_display()}
+        now = _now(
+            "The severity is %(severity)s. Deadlines of another one are counted from the original events and may be "
+            "overdue at once."
+        )
+        lines = self.foretold.by_reclassifying()
+        return foretold.facts(now % {"severity": self.subject.get_severity_display()}, *lines)
 
     def act(self, *, now: dt.datetime) -> Done:
         incident = lifecycle.reclassify(self.subject, by=self.by, now=now, **self.cleaned_data)
@@ -518,6 +571,7 @@ class Reclassify(VerbForm):
 class CorrectTimes(VerbForm):
     slug = "correct-times"
     label = _("Correct times")
+    is_rare = True
     lawful_in = (*NOT_CLOSED, Status.CLOSED)
     # With what was shown, so that a time which is left alone is not set back to what it was when the page was opened.
     detected_at = of(Incident, "detected_at", show_hidden_initial=True)
@@ -531,7 +585,12 @@ class CorrectTimes(VerbForm):
             self.initial[name] = getattr(self.subject, name)
 
     def explanation(self) -> str | Promise:
-        return _("Deadlines are recomputed from the corrected times. A time that is left empty stays as it was.")
+        corrected = (StartEvent.DETECTED, StartEvent.AWARE, StartEvent.OCCURRED)
+        moved = [deadline for deadline in self.foretold.deadlines if deadline.start_event in corrected]
+        return foretold.facts(
+            _now("A time that is left empty stays as it was. Agreements are looked for anew if the detection moves."),
+            foretold.said(foretold.MOVED, foretold.owed_by(moved)),
+        )
 
     def act(self, *, now: dt.datetime) -> Done:
         corrected = {name: value for name, value in self.cleaned_data.items() if name in self.changed_data}
@@ -544,11 +603,17 @@ class Assign(VerbForm):
     slug = "assign"
     label = _("Assign responder")
     minds_changes = False
+    is_rare = True
     user = forms.ModelChoiceField(User.objects.filter(is_active=True).order_by("username"), label=_("Colleague"))
     role = of(Responder, "role")
 
     def explanation(self) -> str | Promise:
-        return _("Responders are warned before this incident's deadlines.")
+        owed = len(self.foretold.open)
+        return ngettext(
+            "Responders are warned before deadlines: %(count)d is open here.",
+            "Responders are warned before deadlines: %(count)d are open here.",
+            owed,
+        ) % {"count": owed}
 
     def act(self, *, now: dt.datetime) -> Done:
         responder = lifecycle.assign(self.subject, by=self.by, now=now, **self.cleaned_data)
@@ -560,14 +625,97 @@ class Note(VerbForm):
     slug = "note"
     label = _("Add to timeline")
     minds_changes = False
+    is_rare = True
     lawful_in = (*NOT_CLOSED, Status.CLOSED)
     text = of(TimelineEntry, "text", widget=forms.Textarea(attrs={"rows": 3}))
     at = at_field()
     is_client_visible = of(TimelineEntry, "is_client_visible")
 
+    def explanation(self) -> str | Promise:
+        return _("Nobody is mailed.")
+
     def act(self, *, now: dt.datetime) -> Done:
         lifecycle.note(self.subject, by=self.by, now=now, **self.cleaned_data)
         return Done(_now("Added to the timeline."))
+
+
+class AgreementForm(VerbForm):
+    """Whether one of the agreements that were found owes anything here."""
+
+    lawful_in = (*NOT_CLOSED, Status.CLOSED)
+    is_rare = True
+    presets = ("agreement",)
+    #: Which of them can be chosen.
+    of_excluded: ClassVar[bool]
+
+    agreement = forms.ModelChoiceField(ServiceAgreement.objects.none(), label=_("Agreement"))
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        affected = self.subject.affected_agreements.filter(excluded_at__isnull=not self.of_excluded)
+        agreements = ServiceAgreement.objects.filter(pk__in=affected.values("agreement"))
+        field: Any = self.fields["agreement"]
+        field.queryset = agreements.select_related("client").order_by("client__name", "reference")
+        field.label_from_instance = lambda agreement: f"{agreement.client} · {agreement}"
+
+    @classmethod
+    def is_lawful(cls, subject: Incident) -> bool:
+        affected = subject.affected_agreements.all()
+        return super().is_lawful(subject) and any(found.is_excluded == cls.of_excluded for found in affected)
+
+    def chosen(self) -> ServiceAgreement | None:
+        """The one that the link or the form names, else the only one."""
+        named = str(self["agreement"].value() or "")
+        field: Any = self.fields["agreement"]
+        found: list[ServiceAgreement] = list(field.queryset.filter(pk=named) if named.isdecimal() else field.queryset)
+        return found[0] if len(found) == 1 else None
+
+
+@verb
+class ExcludeAgreement(AgreementForm):
+    slug = "exclude-agreement"
+    label = _("Exclude agreement")
+    of_excluded = False
+    reason = reason_field(
+        help_text=_("Why nothing is owed under it. Ends its deadlines, and stands in the evidence for its client.")
+    )
+
+    def explanation(self) -> str | Promise:
+        agreement = self.chosen()
+        if agreement is None:
+            return _("Its open deadlines end as no longer owed, and what is unsent is taken back. It can be undone.")
+        unsent = self.foretold.unsent_to(agreement)
+        return foretold.facts(
+            _now("%(client)s is owed nothing under %(agreement)s here, whatever happens later. It can be undone.")
+            % {"client": agreement.client, "agreement": agreement},
+            foretold.said(foretold.ENDED, foretold.owed_by(self.foretold.of(agreement))),
+            ngettext("%d unsent mail is taken back.", "%d unsent mails are taken back.", unsent) % unsent,
+        )
+
+    def act(self, *, now: dt.datetime) -> Done:
+        affected = lifecycle.exclude_agreement(self.subject, by=self.by, now=now, **self.cleaned_data)
+        return Done(_now("%(agreement)s is excluded.") % {"agreement": affected.agreement})
+
+
+@verb
+class IncludeAgreement(AgreementForm):
+    slug = "include-agreement"
+    label = _("Include agreement again")
+    of_excluded = True
+    reason = reason_field(help_text=_("Why something is owed under it after all. Kept in the audit trail."))
+
+    def explanation(self) -> str | Promise:
+        general = _now("What it owes begins again, counted from the original events, and may be overdue at once.")
+        agreement = self.chosen()
+        if agreement is None:
+            return general
+        severity = self.subject.severity
+        beginning = self.foretold.beginning_at([severity], [agreement.pk])[severity]
+        return foretold.facts(general, foretold.said(foretold.BEGUN, beginning))
+
+    def act(self, *, now: dt.datetime) -> Done:
+        affected = lifecycle.include_agreement(self.subject, by=self.by, now=now, **self.cleaned_data)
+        return Done(_now("%(agreement)s is included again.") % {"agreement": affected.agreement})
 
 
 #: The verb that does what is owed; a report has no mail of its own yet.

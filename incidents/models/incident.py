@@ -88,6 +88,12 @@ class IncidentQuerySet(FoundByWords["Incident"]):
         """That one of these is a responder of."""
         return self.filter(pk__in=Responder.objects.filter(user__in=colleagues).values("incident"))
 
+    def sharing_a_service_with(self, incident: Incident) -> IncidentQuerySet:
+        """Others that affect one of its services."""
+        services = incident.affected_services.values("service")
+        shared = AffectedService.objects.filter(incident=models.OuterRef("pk"), service__in=services)
+        return self.exclude(pk=incident.pk).filter(models.Exists(shared))
+
     def locked(self) -> IncidentQuerySet:
         """For a verb: one at a time per incident. Weak enough that other rows may still refer to a locked incident."""
         return self.select_for_update(no_key=True)

@@ -16,7 +16,7 @@ from django.utils import timezone
 from agreements.models import Client, Contact, Obligation, Service, ServiceAgreement
 from config.models import User
 from incidents import lifecycle, notices
-from incidents.admin.incident import SHOWN_NOTICES
+from incidents.admin.workspace import SHOWN_NOTICES
 from incidents.models import Deadline, DeliveryAttempt, Incident, Notice, TimelineEntry
 from incidents.models.notice import DeliveryPhase, NoticeState, Outcome
 from tests import cast
@@ -116,7 +116,7 @@ def test_the_page_says_what_goes_out_if_nobody_acts(browser: Browser, northwind:
     text = shown(browser.get(page_of(declared(olga))))
     assert "What goes out next if nobody acts" in text
     assert "Holding notice" in text
-    assert "contacts of Northwind: 1" in text
+    assert "to Northwind Operations" in text
     assert "“Overdue”" in text
 
 
@@ -139,7 +139,7 @@ def test_each_verb_has_its_button_only_while_it_is_lawful(
     def offered() -> set[str]:
         return {button.slug for button in browser.get(page_of(incident)).context["buttons"]}
 
-    always = {"note", "correct-times"}
+    always = {"note", "correct-times", "exclude-agreement"}
     tell = {"notify", "update"}
     working = {"mitigate", "resolve", "reclassify", "assign"}
     assert offered() == always | tell | working | {"acknowledge", "tell"}

@@ -1,0 +1,134 @@
+"""The story of an incident: what people wrote, what they did and why, and what reached its clients, newest first."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from django.db.models import TextChoices
+from django.utils.translation import gettext as _now
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
+
+from config.admin import edit_between
+from incidents.admin import trail
+from incidents.models import Incident, Notice, TimelineEntry
+
+SHOWN = 100
+
+
+class View(TextChoices):
+    """Which part of it is shown; the address says so."""
+
+    ALL = "all", _("All")
+    CLIENTS = "clients", _("Visible to clients")
+    CHANGES = "changes", _("Changes")
+
+    @classmethod
+    def named(cls, name: str) -> View:
+        return cls(name) if name in cls.values else cls.ALL
+
+
+@dataclass(frozen=True)
+class Line:
+    """One thing that happened."""
+
+    at: dt.datetime
+    text: str
+    who: str = ""
+    reason: str = ""
+    typed_at: dt.datetime | None = None
+    is_client_visible: bool = False
+    is_change: bool = False
+
+    def is_in(self, view: View) -> bool:
+        return {View.ALL: True, View.CLIENTS: self.is_client_visible, View.CHANGES: self.is_change}[view]
+
+
+@dataclass(frozen=True)
+class Story:
+    view: View
+    lines: list[Line]
+    is_cut: bool
+
+    @property
+    def views(self) -> list[tuple[View, bool]]:
+        return [(view, view == self.view) for view in View]
+
+
+def of(incident: Incident, to_clients: Sequence[Notice], view: str) -> Story:
+    """The newest of it; `to_clients` are the incident's latest notices to clients."""
+    chosen = View.named(view)
+    entries = incident.timeline.all()
+    if chosen == View.CLIENTS:
+        entries = entries.filter(is_client_visible=True)
+    elif chosen == View.CHANGES:
+        entries = entries.filter(is_note=False)
+    lines = [*_written(list(entries[: SHOWN + 1])), *_edits(incident), *_delivered(to_clients), *_read(to_clients)]
+    wanted = sorted((line for line in lines if line.is_in(chosen)), key=lambda line: line.at, reverse=True)
+    return Story(chosen, wanted[:SHOWN], len(wanted) > SHOWN)
+
+
+def _written(entries: Sequence[TimelineEntry]) -> Iterator[Line]:
+    """Entries of the timeline; those that verbs wrote with the reason that was given for it."""
+    reasons = dict(
+        TimelineEntry.history.filter(id__in=[entry.pk for entry in entries], history_type="+").values_list(
+            "id", "history_change_reason"
+        )
+    )
+    for entry in entries:
+        reason = reasons.get(entry.pk) or ""
+        yield Line(
+            at=entry.happened_at,
+            text=entry.text,
+            who=entry.author_name,
+            reason="" if reason in entry.text else reason,
+            typed_at=entry.typed_at if entry.typed_at != entry.happened_at else None,
+            is_client_visible=entry.is_client_visible,
+            is_change=not entry.is_note,
+        )
+
+
+def _edits(incident: Incident) -> Iterator[Line]:
+    """What was changed on the page itself, field by field; what verbs changed says their own entry."""
+    own, timeline = trail.trails(incident)
+    latest = list(own.order_by("-history_id")[: SHOWN + 1])
+    acts = [row.request_id for row in latest]
+    verbs = set(timeline.filter(request_id__in=acts, is_note=False).values_list("request_id", flat=True))
+    for after, before in pairwise(latest):
+        if after.request_id not in verbs:
+            change = edit_between(before, after)
+            yield Line(change.at, change.what, change.actor_name, change.reason, is_change=True)
+
+
+def _delivered(notices: Sequence[Notice]) -> Iterator[Line]:
+    """When the mail server took what a client was told, one line for all of its contacts."""
+    lines: dict[tuple[object, ...], Line] = {}
+    counts: dict[tuple[object, ...], int] = {}
+    for notice in notices:
+        if notice.accepted_at is None or notice.client is None:
+            continue
+        key = (notice.client_id, notice.kind, notice.deadline_id, notice.revision, notice.moment)
+        counts[key] = counts.get(key, 0) + 1
+        first = min(notice.accepted_at, lines[key].at) if key in lines else notice.accepted_at
+        count = counts[key]
+        told = {"kind": notice.get_kind_display(), "client": notice.client, "count": count}
+        text = ngettext(
+            "%(kind)s accepted for %(count)d contact of %(client)s.",
+            "%(kind)s accepted for %(count)d contacts of %(client)s.",
+            count,
+        )
+        lines[key] = Line(first, text % told, is_client_visible=True)
+    yield from lines.values()
+
+
+def _read(notices: Sequence[Notice]) -> Iterator[Line]:
+    """That somebody at the client said that they read it."""
+    for notice in notices:
+        found = getattr(notice, "acknowledgement", None)
+        if found is not None:
+            told = {"who": notice.recipient_name, "kind": notice.get_kind_display()}
+            text = _now("%(who)s confirmed that they have read: %(kind)s.") % told
+            yield Line(found.at, text, is_client_visible=True)
