@@ -52,6 +52,13 @@ class DayFilter(django_filters.DateFilter):  # type: ignore[misc]  # the library
         return queryset.filter(**{f"{self.field_name}__{'lt' if self.is_end else 'gte'}": midnight})
 
 
+class TickFilter(django_filters.BooleanFilter):  # type: ignore[misc]  # the library ships no types
+    """A box to tick; not ticked, it asks for nothing."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(widget=forms.CheckboxInput, **options)
+
+
 class NameInput(forms.TextInput):
     """A name, typed; suggest.js offers those that there are. A key in the address is shown as its name."""
 

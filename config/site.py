@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections import defaultdict
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, cast
 
 from django.contrib import admin
@@ -14,24 +14,44 @@ from django.http import HttpRequest
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, URLResolver, path
 from django.utils import timezone
+from django.utils.cache import patch_vary_headers
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
-from config import health, instants, navigation, own_settings
+from config import counts, health, instants, navigation, own_settings
 from config.navigation import Entry
 
 #: The apps in the order in which people need them; what is not named comes last.
 APP_ORDER = ("incidents", "reviews", "agreements", "config")
 
 
+#: The header by which board.js asks for the fragment, and knows that the answer is one.
+FRAGMENT = "X-Fragment"
+
+Tone = Literal["calm", "warn", "bad"]
+
+
 @dataclass(frozen=True)
 class Tile:
-    """One number above the board, with the list that it counts. `tone` is for the eye; the words say it all."""
+    """One number above the board: how many `rows` there are, with the list that shows them.
+
+    `tone` is what it means if there are any; for the eye, since the words say it all.
+    """
 
     label: str | Promise
-    count: int
+    rows: models.QuerySet[Any]
     url: str
-    tone: Literal["calm", "warn", "bad"] = "calm"
+    tone: Tone
+    is_shown_empty: bool = True
+    count: int = 0  # given by the site, which counts all tiles at once
+
+    @property
+    def shown(self) -> str:
+        return counts.in_words(self.count)
+
+    @property
+    def tone_now(self) -> Tone:
+        return self.tone if self.count else "calm"
 
 
 @dataclass(frozen=True)
@@ -74,7 +94,7 @@ class DueNoticeSite(admin.AdminSite):
         return board
 
     def register_tile(self, make: TileMaker) -> TileMaker:
-        """Decorator: a function that counts something for the row of tiles, or gives None to whoever may not see it."""
+        """Decorator: a function that says what a tile counts, or gives None to whoever may not see it."""
         self._tiles.append(make)
         return make
 
@@ -82,10 +102,16 @@ class DueNoticeSite(admin.AdminSite):
         """Lines of the navigation, in their order within their part."""
         self._entries.extend(entries)
 
-    def tiles(self, request: HttpRequest, now: dt.datetime) -> list[Tile]:
-        """In the order in which people need them: incidents first, whichever app was loaded first."""
+    def tiles(
+        self, request: HttpRequest, now: dt.datetime, *questions: counts.Question
+    ) -> tuple[list[Tile], dict[str, list[counts.Answer]]]:
+        """The tiles in the order in which people need them, and the answers to what else the page asks: one query."""
         ordered = sorted(self._tiles, key=lambda make: _rank(make.__module__.partition(".")[0]))
-        return [tile for make in ordered if (tile := make(request, now)) is not None]
+        made = [tile for make in ordered if (tile := make(request, now)) is not None]
+        counted = [counts.how_many(f"tile {number}", tile.rows) for number, tile in enumerate(made)]
+        answers = counts.ask([*counted, *questions])
+        tiles = [replace(tile, count=_count(answers, f"tile {number}")) for number, tile in enumerate(made)]
+        return [tile for tile in tiles if tile.count or tile.is_shown_empty], answers
 
     def register_panel(self, model: type[models.Model]) -> Callable[[PanelMaker], PanelMaker]:
         """Decorator: a function that makes a part of the page of one row, or None for whoever may not see it."""
@@ -100,12 +126,21 @@ class DueNoticeSite(admin.AdminSite):
         return [panel for make in self._panels[type(row)] if (panel := make(request, row, now)) is not None]
 
     def get_urls(self) -> list[URLPattern | URLResolver]:
+        from config import saved_filters  # knows models, which are there only now
+
         settings = path("settings/", self.admin_view(own_settings.page), name=own_settings.PAGE)
-        return [settings, *super().get_urls()]
+        kept = path("saved-filters/<slug:page>/", self.admin_view(saved_filters.change), name="saved_filters")
+        return [settings, kept, *super().get_urls()]
 
     def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
+        """The board; asked for as a fragment, only its parts that change, for a page that is open already."""
         board = self._board(request) if self._board else {}
-        return super().index(request, extra_context={**board, **(extra_context or {})})
+        response = super().index(request, extra_context={**board, **(extra_context or {})})
+        patch_vary_headers(response, [FRAGMENT])
+        if request.headers.get(FRAGMENT):
+            response.template_name = "admin/board/live.html"
+            response.headers[FRAGMENT] = "board"
+        return response
 
     def each_context(self, request: HttpRequest) -> dict[str, Any]:
         context = super().each_context(request)
@@ -124,6 +159,11 @@ class DueNoticeSite(admin.AdminSite):
     def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> list[Any]:
         found: list[Any] = super().get_app_list(request, app_label)
         return sorted(found, key=lambda app: _rank(app["app_label"]))
+
+
+def _count(answers: dict[str, list[counts.Answer]], asked: str) -> int:
+    found = answers.get(asked)
+    return found[0].number if found else 0
 
 
 def _for(request: HttpRequest, entry: Entry | None) -> Entry | None:

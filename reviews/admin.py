@@ -323,9 +323,8 @@ class CorrectiveActionAdmin(FilteredAdmin):
 def overdue_actions(request: HttpRequest, now: dt.datetime) -> Tile | None:
     if not request.user.has_perm("reviews.view_correctiveaction"):
         return None
-    count = CorrectiveAction.objects.all().overdue(timezone.localdate(now)).count()
-    url = f"{list_of(CorrectiveAction)}?progress=overdue"
-    return Tile(_("Corrective actions overdue"), count, url, "bad" if count else "calm")
+    rows = CorrectiveAction.objects.all().overdue(timezone.localdate(now))
+    return Tile(_("Corrective actions overdue"), rows, f"{list_of(CorrectiveAction)}?progress=overdue", "bad")
 
 
 site.register_entries(

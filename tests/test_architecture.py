@@ -97,6 +97,7 @@ WITHOUT_HISTORY = {
     "incidents.DeliveryAttempt": "rows are only ever added",
     "incidents.Acknowledgement": "rows are only ever added",
     "incidents.Heartbeat": "says only when a part of the delivery was last at work",
+    "config.SavedFilter": "a person's own preference, which nobody else sees",
 }
 
 

@@ -257,6 +257,6 @@ class ServiceCalendarAdmin(FilteredAdmin):
 def calendars_running_out(request: HttpRequest, now: dt.datetime) -> Tile | None:
     if not request.user.has_perm("agreements.view_servicecalendar"):
         return None
-    count = ServiceCalendar.objects.running_out(now).count()
     url = f"{list_of(ServiceCalendar)}?closures=running_out"
-    return Tile(_("Calendars running out"), count, url, "warn" if count else "calm")
+    rows = ServiceCalendar.objects.running_out(now)
+    return Tile(_("Calendars running out"), rows, url, "warn", is_shown_empty=False)

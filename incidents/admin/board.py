@@ -1,4 +1,8 @@
-"""The board: what is due next, of all clients, with the button that does it."""
+"""The board: what is due next, of all clients, with the button that does it.
+
+One page costs three queries besides those of every page: all its numbers and the strip in one (config/counts.py), its
+rows, and the reader's saved filters.
+"""
 
 from __future__ import annotations
 
@@ -6,19 +10,25 @@ import datetime as dt
 from typing import Any
 from urllib.parse import urlencode
 
+from django.db.models import CharField, Count, F, Min, Value
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from agreements.models import Severity
+from config import counts, saved_filters
 from config.admin import list_of
 from config.site import Tile, site
-from incidents.admin.deadline import DeadlineFilter, readable, rows
+from incidents.admin import day_strip
+from incidents.admin.deadline import DeadlineFilter, DeadlineRow, readable, rows
 from incidents.admin.decisions import ATTENTION
-from incidents.models import Deadline, Incident, Notice, Standing
+from incidents.models import Deadline, Heartbeat, Incident, Notice, Standing
+from incidents.models.deadline import DeadlineQuerySet
+from incidents.models.sending import Part
 
 SHOWN = 50
+PAGE = saved_filters.register("board", "admin:index", DeadlineFilter.base_filters)
 
 
 @site.register_board
@@ -27,54 +37,110 @@ def board(request: HttpRequest) -> dict[str, Any]:
     if not request.user.has_perm("incidents.view_deadline"):
         return {"board": None}
     now = timezone.now()
-    filters = DeadlineFilter(request.GET, queryset=Deadline.objects.open(), request=request)
-    found = list(readable(filters.qs)[: SHOWN + 1])
+    saved = saved_filters.read(request, PAGE)
+    filters = DeadlineFilter(saved.data, queryset=Deadline.objects.open(), request=request)
+    found: DeadlineQuerySet = filters.qs
+    tiles, answers = site.tiles(request, now, counts.how_many("open", found), _falling(found, now), _passes())
+    falling = sorted(
+        (answer.instant, answer.number, standing)
+        for standing in (Standing.RUNNING, Standing.AT_RISK)
+        for answer in answers.get(standing, ())
+        if answer.instant
+    )
+    last_pass_at = answers["passes"][0].instant if "passes" in answers else None
+    listed = list(readable(found)[: SHOWN + 1])
+    shown = rows(listed[:SHOWN], now=now, by=request.user)  # type: ignore[arg-type]
     return {
         "board": {
-            "rows": rows(found[:SHOWN], now=now, by=request.user),  # type: ignore[arg-type]
-            "has_more": len(found) > SHOWN,
+            "now": now,
+            "rows": shown,
+            "next": _next(shown, found, falling[0][1] if falling else None, now, request),
+            "strip": day_strip.draw([(instant, standing) for instant, _pk, standing in falling], now),
+            "open": counts.in_words(answers["open"][0].number) if "open" in answers else "0",
+            "has_more": len(listed) > SHOWN,
             "shown": SHOWN,
-            "more_url": _more_url(request),
+            "more_url": f"{list_of(Deadline)}?{urlencode({'standing': 'open', **saved.data.dict()})}",
             "form": filters.form,
-            "is_filtered": any(request.GET.get(name) for name in filters.filters),
+            "saved": saved,
+            "tabs": _tabs(saved.query),
+            "last_pass_at": last_pass_at,
+            "since_pass": now - last_pass_at if last_pass_at else None,
+            "attention_url": reverse(ATTENTION) if request.user.has_perm("incidents.view_notice") else "",
             "declare_url": reverse("admin:incidents_incident_add"),
             "may_declare": request.user.has_perm("incidents.add_incident"),
         },
-        "tiles": site.tiles(request, now),
+        "tiles": tiles,
     }
 
 
-def _more_url(request: HttpRequest) -> str:
-    kept = {name: value for name, value in request.GET.items() if name in DeadlineFilter.base_filters and value}
-    return f"{list_of(Deadline)}?{urlencode(kept)}"
+def _next(
+    shown: list[DeadlineRow], found: DeadlineQuerySet, upcoming: int | None, now: dt.datetime, request: HttpRequest
+) -> DeadlineRow | None:
+    """The one that falls due next and can still be kept; if there is none, the longest overdue."""
+    can_be_kept = (row for row in shown if row.standing in (Standing.RUNNING, Standing.AT_RISK) and row.deadline.due_at)
+    if row := next(can_be_kept, None):
+        return row
+    if upcoming is not None:  # below more overdue ones than the board shows
+        return next(iter(rows(readable(found.filter(pk=upcoming)), now=now, by=request.user)), None)  # type: ignore[arg-type]
+    return shown[0] if shown else None
+
+
+def _falling(found: DeadlineQuerySet, now: dt.datetime) -> counts.Question:
+    """Standing, key and due time of what falls due within a day."""
+    soon = found.filter(paused_at__isnull=True, due_at__gte=now, due_at__lt=now + day_strip.SPAN)
+    first = soon.order_by("due_at", "pk").values("pk")[: counts.CAP]
+    falling = Deadline.objects.filter(pk__in=first).with_standing(now).order_by()
+    return falling.annotate(asked=F("standing_now"), number=F("pk"), instant=F("due_at")).values_list(
+        "asked", "number", "instant"
+    )
+
+
+def _passes() -> counts.Question:
+    """When the planner and the sender were both last at work."""
+    beats = Heartbeat.objects.filter(part__in=(Part.PLANNER, Part.SENDER)).order_by()
+    asked = beats.annotate(asked=Value("passes", CharField())).values("asked")
+    return asked.annotate(number=Count("pk"), instant=Min("at")).values_list("asked", "number", "instant")
+
+
+def _tabs(query: str) -> list[dict[str, Any]]:
+    ready_made: tuple[tuple[Any, dict[str, str]], ...] = (
+        (_("All open"), {}),
+        (_("Mine"), {"mine": "on"}),
+        (_("At risk"), {"standing": Standing.AT_RISK}),
+        (_("Missed"), {"standing": Standing.MISSED}),
+    )
+    return [
+        {"label": label, "url": PAGE.url(urlencode(asked)), "is_chosen": urlencode(asked) == query}
+        for label, asked in ready_made
+    ]
+
+
+# ── the tiles ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 @site.register_tile
 def open_critical(request: HttpRequest, now: dt.datetime) -> Tile | None:
-    count = Incident.objects.open().filter(severity=Severity.CRITICAL).count()
+    rows = Incident.objects.open().filter(severity=Severity.CRITICAL)
     url = f"{list_of(Incident)}?severity={Severity.CRITICAL}&status=open"
-    return Tile(_("Critical incidents open"), count, url, "warn" if count else "calm")
-
-
-def _open_with(standing: Standing, now: dt.datetime) -> int:
-    return Deadline.objects.open().with_standing(now).filter(standing_now=standing).count()
+    return Tile(_("Critical incidents open"), rows, url, "warn")
 
 
 @site.register_tile
 def at_risk(request: HttpRequest, now: dt.datetime) -> Tile | None:
-    count = _open_with(Standing.AT_RISK, now)
-    url = f"{reverse('admin:index')}?standing={Standing.AT_RISK}"
-    return Tile(_("At risk"), count, url, "warn" if count else "calm")
+    rows = Deadline.objects.standing(Standing.AT_RISK, now)
+    return Tile(_("At risk"), rows, PAGE.url(f"standing={Standing.AT_RISK}"), "warn")
 
 
 @site.register_tile
-def missed(request: HttpRequest, now: dt.datetime) -> Tile | None:
-    count = _open_with(Standing.MISSED, now)
-    url = f"{reverse('admin:index')}?standing={Standing.MISSED}"
-    return Tile(_("Missed and still open"), count, url, "bad" if count else "calm")
+def missed_today(request: HttpRequest, now: dt.datetime) -> Tile | None:
+    """In the reader's day, whether or not it was done since."""
+    today = timezone.localtime(now).replace(hour=0, minute=0, second=0, microsecond=0, fold=0)
+    rows = Deadline.objects.filter(due_at__gte=today).standing(Standing.MISSED, now)
+    day = today.date().isoformat()
+    url = f"{list_of(Deadline)}?standing={Standing.MISSED}&due_from={day}&due_until={day}"
+    return Tile(_("Missed today"), rows, url, "bad")
 
 
 @site.register_tile
 def stuck_notices(request: HttpRequest, now: dt.datetime) -> Tile | None:
-    count = Notice.objects.needing_a_person().count()
-    return Tile(_("Notices that need a person"), count, reverse(ATTENTION), "bad" if count else "calm")
+    return Tile(_("Notices that need a person"), Notice.objects.needing_a_person(), reverse(ATTENTION), "bad")

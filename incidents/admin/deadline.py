@@ -26,7 +26,7 @@ from agreements.models import Obligation, Severity
 from agreements.models.commitment import event_in_words
 from config import times
 from config.admin import act_url, both_zones, link
-from config.filters import DayFilter, FilteredAdmin, NameFilter, PersonFilter, Tab
+from config.filters import DayFilter, FilteredAdmin, NameFilter, PersonFilter, Tab, TickFilter
 from config.models import User
 from incidents.admin import badges, present_terms
 from incidents.admin.verbs import SERVES, presets_for
@@ -124,6 +124,22 @@ class DeadlineRow:
             over,
             words,
         )
+
+    @property
+    def used_up(self) -> int | None:
+        """How much of the time to its due instant has passed, in percent; none where there is no such time."""
+        return self._share(self.now)
+
+    @property
+    def at_risk_from(self) -> int | None:
+        """The same of the instant from which it is at risk."""
+        return self._share(self.deadline.at_risk_at) if self.deadline.at_risk_at else None
+
+    def _share(self, instant: dt.datetime) -> int | None:
+        started_at, due_at = self.deadline.started_at, self.deadline.due_at
+        if started_at is None or due_at is None or due_at <= started_at:
+            return None
+        return min(max(round(100 * ((instant - started_at) / (due_at - started_at))), 0), 100)
 
     def _without_due_time(self) -> str:
         if self.deadline.met_at:
@@ -255,19 +271,29 @@ def _setting_of_the_start(deadline: Deadline) -> Setting | None:
 
 
 class DeadlineFilter(django_filters.FilterSet):  # type: ignore[misc]  # the library ships no types
+    """Of the board and of the list."""
+
     client = NameFilter(Deadline.client.field, label=_("Client"))
     severity = django_filters.ChoiceFilter(choices=Severity.choices, label=_("Severity"), empty_label=_("All"))
     obligation = django_filters.ChoiceFilter(choices=Obligation.choices, label=_("Obligation"), empty_label=_("All"))
     standing = django_filters.ChoiceFilter(
         choices=Standing.choices, label=_("Standing"), empty_label=_("All"), method="by_standing"
     )
+    mine = TickFilter(
+        label=_("Mine"),
+        method="by_me",
+        help_text=_("Incidents that you respond to, and agreements that you answer for."),
+    )
 
     class Meta:
         model = Deadline
         fields = ()
 
-    def by_standing(self, queryset: DeadlineQuerySet, name: str, value: str) -> QuerySet[Any]:
-        return queryset.with_standing(timezone.now()).filter(standing_now=value)
+    def by_standing(self, queryset: DeadlineQuerySet, name: str, value: str) -> DeadlineQuerySet:
+        return queryset.standing(value, timezone.now())
+
+    def by_me(self, queryset: DeadlineQuerySet, name: str, value: bool) -> DeadlineQuerySet:
+        return queryset.of(self.request.user) if value else queryset
 
 
 def _of_responders(deadlines: QuerySet[Any], colleagues: Collection[int]) -> QuerySet[Any]:
@@ -286,7 +312,7 @@ class DeadlineListFilter(DeadlineFilter):
     due_from = DayFilter("due_at", label=_("Due from"))
     due_until = DayFilter("due_at", label=_("Due until"), is_end=True)
 
-    def by_standing(self, queryset: DeadlineQuerySet, name: str, value: str) -> QuerySet[Any]:
+    def by_standing(self, queryset: DeadlineQuerySet, name: str, value: str) -> DeadlineQuerySet:
         return queryset.open() if value == "open" else super().by_standing(queryset, name, value)
 
 

@@ -14,7 +14,7 @@ from agreements.models import Client, Commitment, Obligation, ServiceAgreement, 
 from agreements.terms import AgreedTerms, Moment
 from config.history import AuditedModel, AuditedRecords
 from config.search import FoundByWords, either
-from incidents.models.incident import Incident
+from incidents.models.incident import Incident, Responder
 
 
 class TermsCopy(models.Model):
@@ -63,6 +63,8 @@ class Standing(models.TextChoices):
 if TYPE_CHECKING:
     from django_stubs_ext import WithAnnotations
 
+    from config.models import User
+
     class StandingNow(TypedDict):
         standing_now: str
 
@@ -83,6 +85,11 @@ class DeadlineQuerySet(FoundByWords["Deadline"]):
     def endangered(self, now: dt.datetime) -> models.QuerySet[WithAnnotations[Deadline, StandingNow]]:
         """Still owed, and at risk or missed."""
         return self.open().with_standing(now).filter(standing_now__in=(Standing.AT_RISK, Standing.MISSED))
+
+    def of(self, user: User) -> DeadlineQuerySet:
+        """Of the incidents that they respond to, and of the agreements that they answer for."""
+        incidents = Responder.objects.filter(user=user).order_by().values("incident")
+        return self.filter(Q(incident__in=incidents) | Q(agreement__owner=user))
 
     def due_for_action(self, now: dt.datetime) -> DeadlineQuerySet:
         """Those with a moment that has come, nearest contractual due time first."""
@@ -109,6 +116,16 @@ class DeadlineQuerySet(FoundByWords["Deadline"]):
                 output_field=models.CharField(),
             )
         )
+
+    def standing(self, standing: str, now: dt.datetime) -> DeadlineQuerySet:
+        """Those that stand so. The plain condition says nothing more than the computed one; an index can serve it."""
+        plain = {
+            Standing.MET: Q(met_at__isnull=False),
+            Standing.ENDED: Q(ended_at__isnull=False),
+            Standing.MISSED: Q(due_at__lt=now),
+            Standing.AT_RISK: Q(met_at__isnull=True, ended_at__isnull=True, at_risk_at__lte=now),
+        }.get(Standing(standing), Q(met_at__isnull=True, ended_at__isnull=True))
+        return self.with_standing(now).filter(plain, standing_now=standing)  # type: ignore[return-value]
 
 
 class Deadline(AuditedModel):
@@ -193,6 +210,10 @@ class Deadline(AuditedModel):
             # the board: open deadlines by due time
             models.Index(
                 fields=("due_at",), name="deadline_open", condition=Q(met_at__isnull=True, ended_at__isnull=True)
+            ),
+            # the board's count of what is at risk
+            models.Index(
+                fields=("at_risk_at",), name="deadline_at_risk", condition=Q(met_at__isnull=True, ended_at__isnull=True)
             ),
         )
 
