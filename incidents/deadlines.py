@@ -33,7 +33,8 @@ def start(incident: Incident, *, now: dt.datetime) -> list[Deadline]:
     An obligation that was met at this severity stays met; one that ended is owed again, as a new cycle.
     """
     started: dict[int, Deadline] = {}
-    for commitment in _commitments(incident):
+    affected = incident.affected_agreements.included().values("agreement")
+    for commitment in _commitments(ServiceAgreement.objects.filter(pk__in=affected), incident.severity):
         if commitment.obligation == Obligation.UPDATE and not incident.is_open:
             continue  # updates are owed until it is resolved
         latest = _latest(incident, commitment.pk)
@@ -44,13 +45,12 @@ def start(incident: Incident, *, now: dt.datetime) -> list[Deadline]:
     return list(started.values())
 
 
-def _commitments(incident: Incident) -> list[Commitment]:
-    """What the affected agreements say for this severity; a commitment after the one that it follows."""
-    agreements = ServiceAgreement.objects.filter(pk__in=incident.affected_agreements.included().values("agreement"))
+def _commitments(agreements: QuerySet[ServiceAgreement], severity: str) -> list[Commitment]:
+    """What the agreements say for this severity; a commitment after the one that it follows."""
     agreements = agreements.select_related("client", "calendar").prefetch_related(
         "calendar__hours",
         "calendar__special_days",
-        Prefetch("commitments", Commitment.objects.filter(severity=incident.severity).select_related("follows")),
+        Prefetch("commitments", Commitment.objects.filter(severity=severity).select_related("follows")),
         Prefetch("commitments__warning_points", WarningPoint.objects.all()),
     )
     found = []
@@ -83,7 +83,16 @@ def _begins_anew_at(deadline: Deadline, incident: Incident) -> dt.datetime | Non
 
 
 def _begin(incident: Incident, commitment: Commitment, *, cycle: int, now: dt.datetime) -> Deadline:
-    deadline = Deadline(
+    follows = _latest(incident, commitment.follows_id) if commitment.follows_id else None
+    deadline = _draw_up(incident, commitment, cycle=cycle, follows=follows)
+    deadline.terms_copy = TermsCopy.of(agreed_terms(commitment))
+    deadline.begins_at = _begins_anew_at(deadline, incident)
+    return _settle(deadline, incident, now)
+
+
+def _draw_up(incident: Incident, commitment: Commitment, *, cycle: int, follows: Deadline | None) -> Deadline:
+    """Everything about a deadline but its terms and what follows from them."""
+    return Deadline(
         incident=incident,
         commitment=commitment,
         agreement=commitment.agreement,
@@ -92,12 +101,9 @@ def _begin(incident: Incident, commitment: Commitment, *, cycle: int, now: dt.da
         severity=commitment.severity,
         start_event=commitment.start_event,
         cycle=cycle,
-        follows=_latest(incident, commitment.follows_id) if commitment.follows_id else None,
-        terms_copy=TermsCopy.of(agreed_terms(commitment)),
+        follows=follows,
         iana_version=zones.IANA_VERSION,
     )
-    deadline.begins_at = _begins_anew_at(deadline, incident)
-    return _settle(deadline, incident, now)
 
 
 def _begin_next_cycle(deadline: Deadline, incident: Incident, *, begins_at: dt.datetime, now: dt.datetime) -> Deadline:
@@ -157,6 +163,26 @@ def _count_notices_given(incident: Incident, started: Collection[int], *, now: d
             recompute(incident, now=now)  # a step that follows begins
 
 
+@dataclass(frozen=True)
+class Foreseen:
+    """A deadline that is not stored, with the terms that it would be given."""
+
+    deadline: Deadline
+    terms: AgreedTerms
+
+
+def foresee(incident: Incident, agreements: QuerySet[ServiceAgreement], *, now: dt.datetime) -> list[Foreseen]:
+    """What `start` would store under these agreements for an incident that is not saved yet; writes nothing."""
+    foreseen: dict[int, Foreseen] = {}
+    for commitment in _commitments(agreements, incident.severity):
+        earlier = foreseen.get(commitment.follows_id or 0)
+        deadline = _draw_up(incident, commitment, cycle=1, follows=earlier.deadline if earlier else None)
+        terms = agreed_terms(commitment)
+        _apply(deadline, course_of(deadline, incident, terms), now)
+        foreseen[commitment.pk] = Foreseen(deadline, terms)
+    return list(foreseen.values())
+
+
 # ── computing ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -186,7 +212,7 @@ def course_of(deadline: Deadline, incident: Incident, terms: AgreedTerms | None 
     if started_at is None:
         return Course(None, None, Plan(None, None, ()))
     cap_started_at = incident.instant_of(terms.cap_event) if terms.cap_event else None
-    pauses = list(incident.pauses.all()) if terms.is_pausable else []
+    pauses = list(incident.pauses.all()) if terms.is_pausable and incident.pk else []
     ended = [(pause.begins_at, pause.ends_at) for pause in pauses if pause.ends_at is not None]
     plan = terms.plan(started_at, cap_started_at=cap_started_at, pauses=ended)
     open_pause = next((pause for pause in pauses if pause.ends_at is None and deadline.is_open), None)

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
-from collections.abc import Collection, Iterator
+import uuid
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 
 from django.core.exceptions import ValidationError
@@ -41,6 +42,14 @@ class Refused(ValidationError):
     """The verb is not lawful now; the message says why and what to do."""
 
 
+class AlreadyDeclared(Refused):
+    """The same form was sent before; `incident` is what it declared then."""
+
+    def __init__(self, incident: Incident) -> None:
+        super().__init__(_("This form has already declared %(ref)s.") % {"ref": incident.reference})
+        self.incident = incident
+
+
 # ── declare ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -58,31 +67,21 @@ def declare(
     client_summary: str = "",
     description: str = "",
     reason: str = "",
+    token: uuid.UUID | None = None,
 ) -> Incident:
     """Declare an incident: give it its reference, find the agreements it falls under and start their deadlines.
 
-    `aware_at` left out is taken to be `detected_at`, the earliest it can have been for us. Raises ValidationError.
+    `aware_at` left out is taken to be `detected_at`, the earliest it can have been for us. A `token` declares once:
+    AlreadyDeclared the next time, however close. Raises ValidationError.
     """
-    if not services:
-        raise Refused({"services": _("Choose at least one affected service, so that its agreements can be found.")})
-    _check_instant("detected_at", detected_at, now)
-    _check_instant("occurred_at", occurred_at, now, not_after=detected_at)
-    _check_instant("aware_at", aware_at, now)
+    incident = _taken_down(services, severity, detected_at, occurred_at, aware_at, now=now)
+    incident.title, incident.category = title, category
+    incident.client_summary, incident.description = client_summary, description
+    incident.declaration_token = token
     with transaction.atomic(), acting(by, reason=reason):
-        incident = Incident(
-            title=title,
-            severity=severity,
-            category=category,
-            client_summary=client_summary,
-            description=description,
-            occurred_at=occurred_at,
-            detected_at=detected_at,
-            aware_at=aware_at or detected_at,
-            classified_at=now,
-            declared_at=now,
-        )
-        incident.full_clean(exclude=["reference"])
+        incident.full_clean(exclude=["reference", "declaration_token"])
         incident.reference = _next_reference(now.year)
+        _refuse_the_same_again(token)
         incident.save()
         for service in services:
             AffectedService.objects.create(incident=incident, service=service)
@@ -100,6 +99,56 @@ def declare(
     return incident
 
 
+def foresee(
+    *,
+    now: dt.datetime,
+    severity: Severity | str,
+    services: Collection[Service],
+    detected_at: dt.datetime,
+    occurred_at: dt.datetime | None = None,
+    aware_at: dt.datetime | None = None,
+) -> list[deadlines.Foreseen]:
+    """The deadlines that `declare` would start, by the rules that it goes by; nothing is written. Raises Refused."""
+    incident = _taken_down(services, severity, detected_at, occurred_at, aware_at, now=now)
+    return deadlines.foresee(incident, agreements_for(services, detected_at), now=now)
+
+
+def _taken_down(
+    services: Collection[Service],
+    severity: Severity | str,
+    detected_at: dt.datetime,
+    occurred_at: dt.datetime | None,
+    aware_at: dt.datetime | None,
+    *,
+    now: dt.datetime,
+) -> Incident:
+    """The incident, not saved, as far as its deadlines depend on it."""
+    if not services:
+        raise Refused({"services": _("Choose at least one affected service, so that its agreements can be found.")})
+    _check_instant("detected_at", detected_at, now)
+    _check_instant("occurred_at", occurred_at, now, not_after=detected_at)
+    _check_instant("aware_at", aware_at, now)
+    return Incident(
+        severity=severity,
+        occurred_at=occurred_at,
+        detected_at=detected_at,
+        aware_at=aware_at or detected_at,
+        classified_at=now,
+        declared_at=now,
+    )
+
+
+def _refuse_the_same_again(token: uuid.UUID | None) -> None:
+    """Asked with the counter locked: whoever came first has committed by then."""
+    if token is not None and (first := Incident.objects.filter(declaration_token=token).first()):
+        raise AlreadyDeclared(first)
+
+
+def agreements_for(services: Iterable[Service], detected_at: dt.datetime) -> QuerySet[ServiceAgreement]:
+    """Every agreement in force at detection that covers one of these services."""
+    return ServiceAgreement.objects.in_force(detected_at).covering(services)
+
+
 def _next_reference(year: int) -> str:
     """INC-2026-0001, …: the counter row stays locked until the incident is committed, so no number is lost."""
     ReferenceCounter.objects.get_or_create(year=year)
@@ -110,10 +159,10 @@ def _next_reference(year: int) -> str:
 
 
 def _find_agreements(incident: Incident) -> None:
-    """Every agreement in force at detection that covers an affected service: each yields its own deadlines."""
+    """Each agreement that applies yields its own deadlines."""
     affected = Service.objects.filter(pk__in=incident.affected_services.values("service"))
     known = incident.affected_agreements.values("agreement")
-    found = ServiceAgreement.objects.in_force(incident.detected_at).covering(affected).exclude(pk__in=known)
+    found = agreements_for(affected, incident.detected_at).exclude(pk__in=known)
     for agreement in found.order_by("pk"):
         names = ", ".join(
             affected.filter(coverage__agreement=agreement).order_by("name").values_list("name", flat=True)

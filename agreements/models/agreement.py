@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+from collections.abc import Iterable
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
@@ -49,7 +50,7 @@ class ServiceAgreementQuerySet(FoundByWords["ServiceAgreement"]):
         found = super().named(whole["reference"] if whole else text)
         return found.filter(version=whole["version"]) if whole else found
 
-    def covering(self, services: models.QuerySet[Service]) -> ServiceAgreementQuerySet:
+    def covering(self, services: Iterable[Service]) -> ServiceAgreementQuerySet:
         return self.filter(pk__in=ServiceCoverage.objects.filter(service__in=services).values("agreement"))
 
 

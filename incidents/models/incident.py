@@ -103,6 +103,9 @@ class Incident(AuditedModel):
     """Changed only by the verbs in incidents/lifecycle.py. Every `_at` is when it happened, not when it was typed."""
 
     reference = LineField(_("reference"), max_length=20, unique=True, editable=False)
+    declaration_token = models.UUIDField(
+        null=True, blank=True, unique=True, editable=False, help_text=_("Of the form that declared it: one form, once.")
+    )
     title = LineField(_("title"), max_length=200, help_text=_("In one line, as a colleague would say it."))
     severity = models.CharField(_("severity"), max_length=10, choices=Severity.choices)
     status = models.CharField(_("status"), max_length=12, choices=Status.choices, default=Status.DECLARED)
