@@ -7,20 +7,17 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
-from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
-from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
 
-from config.admin import list_of
 from config.forms import ActForm
 from incidents import notices
+from incidents.admin import declare, goes_out
 from incidents.admin import evidence as evidence_pages
-from incidents.admin import goes_out
 from incidents.admin.incident_list import IncidentList
-from incidents.admin.verbs import VERBS, Declare, Note
+from incidents.admin.verbs import VERBS, Note
 from incidents.admin.workspace import GOES_OUT, with_parts, workspace_of
 from incidents.models import Incident
 
@@ -43,6 +40,8 @@ class IncidentAdmin(IncidentList):
         views = (evidence_pages.page, evidence_pages.pdf, goes_out.page, goes_out.mail)
         page, pdf, preview, mail = (self.admin_site.admin_view(view) for view in views)
         return [
+            path("add/", self.admin_site.admin_view(self.add_view, cacheable=True), name=declare.PAGE),
+            path("add/ahead/", self.admin_site.admin_view(declare.ahead), name=declare.AHEAD),
             path("<int:object_id>/evidence/<int:client_id>/", page, name=evidence_pages.PAGE),
             path("<int:object_id>/evidence/<int:client_id>.pdf", pdf, name=evidence_pages.PDF),
             path("<int:object_id>/goes-out/<int:deadline_id>/<str:moment>/", preview, name=GOES_OUT),
@@ -53,9 +52,7 @@ class IncidentAdmin(IncidentList):
     def add_view(
         self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        if not self.has_add_permission(request):
-            raise PermissionDenied
-        return self.show_act(request, Declare, None, title=_now("Declare an incident"), cancel_url=list_of(Incident))
+        return declare.page(request, self)
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None

@@ -17,7 +17,7 @@ from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
-from agreements.models import Client, Contact, Obligation, Service, ServiceAgreement, StartEvent
+from agreements.models import Client, Contact, Obligation, ServiceAgreement, StartEvent
 from config import instants, times
 from config.admin import act_url, page_of
 from config.forms import ActForm, Done, InstantField, of, reason_field
@@ -86,46 +86,6 @@ def at_field(label: Any = None) -> InstantField:
 
 def message_field(**options: Any) -> forms.CharField:
     return forms.CharField(label=_("Message"), max_length=5_000, widget=forms.Textarea(attrs={"rows": 6}), **options)
-
-
-# ── declare ─────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-class Declare(ActForm):
-    """Its own page: there is no incident yet to act on."""
-
-    slug = "add"
-    label = _("Declare incident")
-    permission = "incidents.add_incident"
-
-    title = of(Incident, "title", help_text=_("In one line, as a colleague would say it. Clients read it too."))
-    severity = of(Incident, "severity")
-    category = of(Incident, "category")
-    services = forms.ModelMultipleChoiceField(
-        Service.objects.filter(is_active=True),
-        label=_("Affected services"),
-        required=False,  # the verb refuses an empty choice, and says why
-        widget=forms.CheckboxSelectMultiple,
-        help_text=_("Every agreement that covers one of them applies."),
-    )
-    detected_at = of(Incident, "detected_at", help_text=_("When somebody or a probe first saw it."))
-    aware_at = of(Incident, "aware_at", help_text=_("When we knew. Leave empty if that was when it was detected."))
-    occurred_at = of(Incident, "occurred_at", help_text=_("When it really began, if that is known."))
-    client_summary = of(Incident, "client_summary", widget=forms.Textarea(attrs={"rows": 4}))
-    description = of(Incident, "description", widget=forms.Textarea(attrs={"rows": 4}))
-
-    def explanation(self) -> str | Promise:
-        return _(
-            "Finds the agreements that cover the affected services and starts their deadlines, "
-            "counted from the times you enter here."
-        )
-
-    def act(self, *, now: dt.datetime) -> Done:
-        incident = lifecycle.declare(by=self.by, now=now, **self.cleaned_data)
-        count = incident.deadlines.count()
-        started = ngettext("%d deadline started.", "%d deadlines started.", count) % count
-        message = _now("%(ref)s is declared. %(started)s") % {"ref": incident.reference, "started": started}
-        return Done(message, then=page_of(incident))
 
 
 # ── respond ─────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -627,6 +587,7 @@ class Note(VerbForm):
     minds_changes = False
     is_rare = True
     lawful_in = (*NOT_CLOSED, Status.CLOSED)
+    presets = ("text",)
     text = of(TimelineEntry, "text", widget=forms.Textarea(attrs={"rows": 3}))
     at = at_field()
     is_client_visible = of(TimelineEntry, "is_client_visible")

@@ -47,11 +47,12 @@ def sign_in(page: Page, site: str, username: str) -> None:
 
 def declare(page: Page) -> None:
     page.get_by_role("link", name="Declare incident").first.click()
-    page.get_by_label("Title").fill("Object storage is down <b>everywhere</b>")
-    page.get_by_label("Severity").select_option("critical")
-    page.get_by_label("Object storage").check()
+    page.get_by_label("What is broken").fill("Object storage is down <b>everywhere</b>")
+    page.get_by_role("checkbox", name="Object storage").check()
+    page.get_by_role("radio", name="Critical").check()
     detected = dt.datetime.now(dt.UTC) - dt.timedelta(minutes=30)
     page.get_by_label("Detected at").fill(detected.strftime("%Y-%m-%dT%H:%M"))
+    page.get_by_text("More: what clients may be told").click()
     page.get_by_label("What clients may be told").fill("Objects can be neither read nor written.")
     page.get_by_role("button", name="Declare incident").click()
 

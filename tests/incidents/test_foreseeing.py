@@ -118,6 +118,7 @@ def test_however_many_agreements_apply_it_takes_as_many_queries(
 
 
 def test_what_cannot_be_declared_cannot_be_foreseen(northwind: ServiceAgreement) -> None:
+    wrong: dict[str, Any]
     for wrong in ({"services": []}, {"detected_at": NOW + dt.timedelta(hours=1)}, {"occurred_at": NOW}):
         with pytest.raises(Refused):
             lifecycle.foresee(**facts(**wrong))
