@@ -4,20 +4,31 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('incidents', '0010_words_filled'),
+        ("incidents", "0010_words_filled"),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='historicalincident',
-            name='declaration_token',
-            field=models.UUIDField(blank=True, db_index=True, editable=False, help_text='Of the form that declared it: one form, once.', null=True),
+            model_name="historicalincident",
+            name="declaration_token",
+            field=models.UUIDField(
+                blank=True,
+                db_index=True,
+                editable=False,
+                help_text="Of the form that declared it: one form, once.",
+                null=True,
+            ),
         ),
         migrations.AddField(
-            model_name='incident',
-            name='declaration_token',
-            field=models.UUIDField(blank=True, editable=False, help_text='Of the form that declared it: one form, once.', null=True, unique=True),
+            model_name="incident",
+            name="declaration_token",
+            field=models.UUIDField(
+                blank=True,
+                editable=False,
+                help_text="Of the form that declared it: one form, once.",
+                null=True,
+                unique=True,
+            ),
         ),
     ]
