@@ -25,7 +25,7 @@ class Meaning:
 def guide(agreements: Collection[ServiceAgreement]) -> dict[Severity, list[Meaning]]:
     """Two queries; agreements that say the same stand together, and those whose words are known come first."""
     words = _words(agreements)
-    asked = _asked(agreements)
+    asked = _asked(agreements, words)
     return {severity: _meanings(agreements, words[severity], asked[severity]) for severity in Severity}
 
 
@@ -47,9 +47,13 @@ def _words(agreements: Collection[ServiceAgreement]) -> dict[str, dict[int, str]
     return found
 
 
-def _asked(agreements: Collection[ServiceAgreement]) -> dict[str, dict[int, tuple[str, ...]]]:
+def _asked(
+    agreements: Collection[ServiceAgreement], words: Mapping[str, Mapping[int, str]]
+) -> dict[str, dict[int, tuple[str, ...]]]:
+    """Only of those that have no words."""
     found: dict[str, dict[int, tuple[str, ...]]] = defaultdict(lambda: defaultdict(tuple))
     commitments = Commitment.objects.filter(agreement__in=agreements).select_related("follows")
     for commitment in commitments.order_by("pk"):
-        found[commitment.severity][commitment.agreement_id] += (commitment.in_words(),)
+        if commitment.agreement_id not in words.get(commitment.severity, ()):
+            found[commitment.severity][commitment.agreement_id] += (commitment.in_words(),)
     return found

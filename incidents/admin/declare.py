@@ -165,7 +165,7 @@ def page(request: HttpRequest, model_admin: ModelAdmin[Incident]) -> HttpRespons
         except ValidationError as error:
             add_refusal(form, error)
         else:
-            model_admin.message_user(request, done.message, done.level)
+            model_admin.message_user(request, str(done.message), done.level)
             return HttpResponseRedirect(done.then or list_of(Incident))
     form.pin()
     if form.focus in form.fields:
