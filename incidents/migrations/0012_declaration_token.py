@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("incidents", "0010_words_filled"),
+        ("incidents", "0011_at_risk_index"),
     ]
 
     operations = [
