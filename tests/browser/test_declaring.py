@@ -53,6 +53,7 @@ def incidents(product: Product) -> list[tuple[str, str, float]]:
 
 def test_by_keyboard_alone_with_what_follows_shown_live(page: Page, site: str, product: Product) -> None:
     sign_in(page, site, "olga")
+    expect(page.get_by_role("button", name="Keyboard shortcuts")).to_be_visible()  # the keys are there
     page.keyboard.press("?")
     expect(page.get_by_role("dialog", name="Keyboard shortcuts")).to_be_visible()
     page.keyboard.press("Escape")
