@@ -31,6 +31,7 @@ from simple_history.admin import SimpleHistoryAdmin
 from simple_history.template_utils import HistoricalRecordContextHelper
 
 from config import instants, times
+from config.first_steps import MARK, Step, prefilled
 from config.forms import NATIVE_INPUTS, ActForm, add_refusal
 from config.history import Caller, acting
 from config.meanwhile import Change, Changed, Reading
@@ -397,6 +398,20 @@ class AuditedModelAdmin(SimpleHistoryAdmin):  # type: ignore[misc]  # the librar
             return HttpResponseRedirect(page_of(obj))
         return self.show_act(request, form_class, obj, title=f"{form_class.label}: {obj}", cancel_url=page_of(obj))
 
+    # setting the system up
+
+    def response_post_save_add(self, request: HttpRequest, obj: models.Model) -> HttpResponse:
+        address = self._to_next_step(request)
+        return HttpResponseRedirect(address) if address else super().response_post_save_add(request, obj)
+
+    def response_post_save_change(self, request: HttpRequest, obj: models.Model) -> HttpResponse:
+        address = self._to_next_step(request)
+        return HttpResponseRedirect(address) if address else super().response_post_save_change(request, obj)
+
+    def _to_next_step(self, request: HttpRequest) -> str:
+        """The board, for whoever came from the guide there."""
+        return reverse("admin:index") if MARK in request.GET else ""
+
     def show_act(
         self, request: HttpRequest, form_class: type[ActForm], subject: Any, *, title: str, cancel_url: str
     ) -> HttpResponse:
@@ -413,7 +428,7 @@ class AuditedModelAdmin(SimpleHistoryAdmin):  # type: ignore[misc]  # the librar
                 add_refusal(form, error)
             else:
                 self.message_user(request, done.message, done.level)
-                return HttpResponseRedirect(done.then or cancel_url)
+                return HttpResponseRedirect(done.then or self._to_next_step(request) or cancel_url)
         context = {
             **self.admin_site.each_context(request),
             "opts": self.opts,
@@ -458,6 +473,17 @@ admin.site.unregister(Group)  # roles are made by migrations; people get them on
 
 class PersonForm(ReasonForm, UserChangeForm):  # type: ignore[type-arg]
     """Django's own form of an account, which asks why."""
+
+
+@site.register_step(60)
+def people() -> Step:
+    return Step(
+        _("Colleagues with roles"),
+        _("Each with a mail address, or nobody is warned. Save the account first; its page then asks for the role."),
+        User.objects.filter(is_active=True, is_staff=True, groups__isnull=False),
+        "config.add_user",
+        lambda user: prefilled(reverse("admin:config_user_add"), time_zone=user.time_zone, language=user.language),
+    )
 
 
 @admin.register(User)

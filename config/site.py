@@ -18,7 +18,7 @@ from django.utils.cache import patch_vary_headers
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
-from config import counts, health, instants, navigation, own_settings
+from config import counts, first_steps, health, instants, navigation, own_settings
 from config.navigation import Entry
 
 #: The apps in the order in which people need them; what is not named comes last.
@@ -82,6 +82,7 @@ class DueNoticeSite(admin.AdminSite):
         super().__init__(name)
         self._board: Board | None = None
         self._tiles: list[TileMaker] = []
+        self._steps: dict[int, first_steps.StepMaker] = {}
         self._panels: dict[type[models.Model], list[PanelMaker]] = defaultdict(list)
         self._entries: list[Entry] = [Entry(_("Board"), "admin:index")]
         #: What the box in the top bar searches, and what the button beside it begins; for whoever may.
@@ -125,6 +126,15 @@ class DueNoticeSite(admin.AdminSite):
     def panels(self, request: HttpRequest, row: models.Model, now: dt.datetime) -> list[Panel]:
         return [panel for make in self._panels[type(row)] if (panel := make(request, row, now)) is not None]
 
+    def register_step(self, number: int) -> Callable[[first_steps.StepMaker], first_steps.StepMaker]:
+        """Decorator: a function that makes a step of setting up an empty system; they are taken by their numbers."""
+
+        def register(make: first_steps.StepMaker) -> first_steps.StepMaker:
+            self._steps[number] = make
+            return make
+
+        return register
+
     def get_urls(self) -> list[URLPattern | URLResolver]:
         from config import saved_filters  # knows models, which are there only now
 
@@ -135,12 +145,18 @@ class DueNoticeSite(admin.AdminSite):
     def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
         """The board; asked for as a fragment, only its parts that change, for a page that is open already."""
         board = self._board(request) if self._board else {}
-        response = super().index(request, extra_context={**board, **(extra_context or {})})
-        patch_vary_headers(response, [FRAGMENT])
         if request.headers.get(FRAGMENT):
+            response = super().index(request, extra_context={**board, **(extra_context or {})})
             response.template_name = "admin/board/live.html"
             response.headers[FRAGMENT] = "board"
+        else:
+            context = {**board, "guide": self._guide(request), **(extra_context or {})}
+            response = super().index(request, extra_context=context)
+        patch_vary_headers(response, [FRAGMENT])
         return response
+
+    def _guide(self, request: HttpRequest) -> first_steps.Guide | None:
+        return first_steps.guide([make() for _number, make in sorted(self._steps.items())], request)
 
     def each_context(self, request: HttpRequest) -> dict[str, Any]:
         context = super().each_context(request)

@@ -23,6 +23,7 @@ from agreements import presets, reading, versions
 from agreements.admin.badges import validity_badge
 from agreements.admin.compare import Comparing
 from agreements.admin.lists import AgreementList
+from agreements.admin.prefilled import PrefilledInline
 from agreements.admin.simulator import Simulating
 from agreements.models import (
     Commitment,
@@ -116,8 +117,8 @@ class Amend(ActForm):
         return Done(_now("%(agreement)s is ready. Edit what was amended.") % {"agreement": new}, then=page_of(new))
 
 
-class CoverageInline(admin.TabularInline):  # type: ignore[type-arg]
-    """A service is added or taken out, never turned into another one."""
+class CoverageInline(PrefilledInline):
+    """A service is added or taken out, never turned into another one. `?services=1` begins with that one."""
 
     model = ServiceCoverage
     formset = RowsFormSet
@@ -126,6 +127,9 @@ class CoverageInline(admin.TabularInline):  # type: ignore[type-arg]
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
+
+    def first_rows(self, request: HttpRequest) -> list[dict[str, Any]]:
+        return [{"service": pk} for pk in request.GET.getlist("services") if pk.isdecimal()]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[ServiceCoverage]:
         return super().get_queryset(request).select_related("service")

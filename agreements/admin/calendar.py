@@ -24,8 +24,9 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
 from agreements import clock, public_holidays
+from agreements.admin.prefilled import PrefilledInline
 from agreements.models import OpeningHours, ServiceCalendar, SpecialDay
-from agreements.models.calendar import ServiceCalendarQuerySet, build_calendar
+from agreements.models.calendar import ServiceCalendarQuerySet, Weekday, build_calendar
 from agreements.public_holidays import NoSuchHolidays
 from config import zones
 from config.admin import badge, list_of
@@ -186,13 +187,20 @@ def _kept(formset: forms.BaseInlineFormSet) -> Any:  # type: ignore[type-arg]
     return [form.instance for form in forms_kept if form.instance.pk or form.has_changed()]
 
 
-class HoursInline(admin.TabularInline):  # type: ignore[type-arg]
+class HoursInline(PrefilledInline):
+    """`?week=always` begins a new calendar with every day round the clock."""
+
     model = OpeningHours
     formset = HoursFormSet
     fields = ("weekday", "opens", "closes")
     formfield_overrides = NATIVE_INPUTS
     extra = 0
     min_num = 1
+
+    def first_rows(self, request: HttpRequest) -> list[dict[str, Any]]:
+        if request.GET.get("week") != "always":
+            return []
+        return [{"weekday": day.value, "opens": dt.time(0), "closes": dt.time(0)} for day in Weekday]
 
 
 class SpecialDayInline(admin.TabularInline):  # type: ignore[type-arg]
