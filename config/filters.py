@@ -14,7 +14,7 @@ import django_filters
 from django import forms
 from django.contrib import messages
 from django.contrib.admin.options import IS_POPUP_VAR, IncorrectLookupParameters
-from django.contrib.admin.views.main import PAGE_VAR, ChangeList
+from django.contrib.admin.views.main import PAGE_VAR, SEARCH_VAR, ChangeList
 from django.core.exceptions import PermissionDenied
 from django.db import models
 from django.db.models import Q
@@ -155,6 +155,7 @@ class Tab:
 
     label: str | Promise
     filters: Mapping[str, str]
+    when_empty: str | Promise = ""  # said where it leads to nothing
 
 
 @dataclass(frozen=True)
@@ -162,6 +163,7 @@ class ShownTab:
     label: str | Promise
     url: str
     is_current: bool
+    when_empty: str | Promise = ""
 
 
 def _typed(request: HttpRequest) -> dict[str, str]:
@@ -175,7 +177,10 @@ def shown_tabs(tabs: Sequence[Tab], request: HttpRequest) -> list[ShownTab]:
     typed = _typed(request)
     chosen = {name: value for name, value in typed.items() if name in names}
     others = {name: value for name, value in typed.items() if name not in names}
-    return [ShownTab(tab.label, f"?{urlencode(others | dict(tab.filters))}", tab.filters == chosen) for tab in tabs]
+    return [
+        ShownTab(tab.label, f"?{urlencode(others | dict(tab.filters))}", tab.filters == chosen, tab.when_empty)
+        for tab in tabs
+    ]
 
 
 # ── the list ────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -223,8 +228,13 @@ class FilteredAdmin(AuditedModelAdmin):
         return {} if IS_POPUP_VAR in request.GET else bulk.actions(self.bulk_forms, request)
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        is_filtered = any(request.GET.get(name) for name in self.filterset_class.base_filters)
-        context = {"is_filtered": is_filtered, "tabs": shown_tabs(self.tabs, request), **(extra_context or {})}
+        tabs = shown_tabs(self.tabs, request)
+        context = {
+            "filters_set": sum(bool(request.GET.get(n)) for n in (*self.filterset_class.base_filters, SEARCH_VAR)),
+            "tabs": tabs,
+            "when_empty": next((tab.when_empty for tab in tabs if tab.is_current), ""),
+            **(extra_context or {}),
+        }
         if self.export_columns:
             context["export_url"] = f"{reverse(f'admin:{self._export_name}')}?{urlencode(_typed(request))}"
         return super().changelist_view(request, context)

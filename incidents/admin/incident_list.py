@@ -72,7 +72,7 @@ class IncidentList(FilteredAdmin):
 
     filterset_class = IncidentFilter
     tabs = (
-        Tab(_("Open"), {"status": "open"}),
+        Tab(_("Open"), {"status": "open"}, when_empty=_("No incident is open.")),
         Tab(_("Mine"), {"status": "open", "responder": PersonFilter.ME}),
         Tab(_("At risk"), {"standing": Standing.AT_RISK.value}),
         Tab(_("All"), {}),

@@ -182,3 +182,25 @@ def test_each_cell_of_a_list_knows_its_column(northwind: ServiceAgreement, olga:
     cells = re.findall(r"<t[dh]\b([^>]*)>", row.group())
     assert cells
     assert [cell for cell in cells if "data-label=" not in cell and "action-checkbox" not in cell] == []
+
+
+def test_an_empty_list_says_so_and_what_to_do(olga: User) -> None:
+    listed = reverse("admin:incidents_incident_changelist")
+    browser = browser_of(olga)
+
+    def said(**filters: str) -> str:
+        page = browser.get(listed, filters).content.decode()
+        found = re.search(r'<p class="empty">(.*?)</p>', page, re.S)
+        assert found is not None
+        return " ".join(re.sub(r"<[^>]+>", "", found.group(1)).split())
+
+    assert said() == "There are no incidents yet. Declare incident"
+    assert said(status="open") == "No incident is open. Declare incident"
+    assert said(severity="low") == "Nothing matches what you search and filter by. Clear all filters"
+
+
+def test_on_a_phone_the_closed_filters_say_how_many_are_set(olga: User) -> None:
+    listed = reverse("admin:incidents_incident_changelist")
+    page = browser_of(olga).get(listed, {"severity": "low", "q": "storage", "status": ""}).content.decode()
+    assert "Search and filter: 2 are set" in page
+    assert "Search and filter</summary>" in browser_of(olga).get(listed).content.decode()
