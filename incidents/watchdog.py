@@ -18,7 +18,7 @@ import socket
 import urllib.error
 import urllib.request
 from collections import defaultdict
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from email.utils import parseaddr
 from typing import Any, cast
@@ -89,7 +89,7 @@ def beat(part: Part, now: dt.datetime) -> None:
     _beaten[key] = now
 
 
-# ── whether mail may go out late: three queries ─────────────────────────────────────────────────────────────────────
+# ── whether mail may go out late: two queries ───────────────────────────────────────────────────────────────────────
 
 
 def red_problems(
@@ -100,11 +100,14 @@ def red_problems(
     A part that was never at work has until 120 s after `watching_since`, so that everything can be started together;
     without it, it is silent at once. A heartbeat that is there and old is no fresh start.
     """
-    return [*_silences(now, watching_since, parts), *_sending_problems(now), *_lateness(now)]
+    beats, late = _seen(now)
+    silences = _silences(beats, now, watching_since, parts)
+    return [*silences, *_sending_problems(now), *_lateness(late, now)]
 
 
-def _silences(now: dt.datetime, watching_since: dt.datetime | None, parts: Collection[Part]) -> Iterator[Problem]:
-    beats = {row.part: row.at for row in Heartbeat.objects.all()}
+def _silences(
+    beats: Mapping[str, dt.datetime], now: dt.datetime, watching_since: dt.datetime | None, parts: Collection[Part]
+) -> Iterator[Problem]:
     for part in parts:
         if problem := _silence(part, beats.get(part), now, watching_since):
             yield problem
@@ -158,15 +161,23 @@ class Late:
         return {"count": _count(self.count), "age": times.duration(now - self.oldest)}
 
 
-def _lateness(now: dt.datetime) -> Iterator[Problem]:
+def _seen(now: dt.datetime) -> tuple[Mapping[str, dt.datetime], Mapping[str, Late]]:
+    """When each part was last at work, and what is late by its name."""
     unraised = Deadline.objects.filter(next_action_at__lt=now - PATIENCE)
     unsent = Notice.objects.waiting().filter(next_attempt_at__lt=now - PATIENCE)
     stalled = Notice.objects.stalled(now - RELEASE_PATIENCE)
-    # One query for the three, each from its own partial index.
-    counts = _measured("unraised", unraised, "next_action_at").union(
-        _measured("unsent", unsent, "next_attempt_at"), _measured("stalled", stalled, "leased_until"), all=True
+    # One query for the three, each from its own partial index, and for the heartbeats.
+    seen = _measured("unraised", unraised, "next_action_at").union(
+        _measured("unsent", unsent, "next_attempt_at"),
+        _measured("stalled", stalled, "leased_until"),
+        Heartbeat.objects.order_by().values_list("part", Value(1), "at"),
+        all=True,
     )
-    found = {what: Late(count, oldest) for what, count, oldest in counts if count}
+    found = {what: Late(count, oldest) for what, count, oldest in seen if count}
+    return {part: found.pop(part).oldest for part in Part if part in found}, found
+
+
+def _lateness(found: Mapping[str, Late], now: dt.datetime) -> Iterator[Problem]:
     sentences = {
         "unraised": _("Deadlines whose moment came and made no notice: %(count)s, the first %(age)s ago."),
         "unsent": _("Notices that are due and wait: %(count)s, the first for %(age)s."),

@@ -296,6 +296,10 @@ class DeadlineFilter(django_filters.FilterSet):  # type: ignore[misc]  # the lib
         return queryset.of(self.request.user) if value else queryset
 
 
+#: Standings whose list is read from its end.
+OVER = (Standing.MISSED, Standing.MET, Standing.ENDED)
+
+
 def _of_responders(deadlines: QuerySet[Any], colleagues: Collection[int]) -> QuerySet[Any]:
     return deadlines.filter(incident__in=Incident.objects.answered_by(colleagues).order_by())
 
@@ -337,8 +341,7 @@ class DeadlineAdmin(FilteredAdmin):
         "what",
         "incident_reference",
         "severity_badge",
-        "client",
-        "agreement",
+        "client_and_agreement",
         "responders",
     )
     export_columns = (
@@ -377,10 +380,11 @@ class DeadlineAdmin(FilteredAdmin):
     )
 
     def get_ordering(self, request: HttpRequest) -> Sequence[Any]:
-        """By due time where that is asked about; else the newest first, which stays quick however many there are."""
-        if any(request.GET.get(name) for name in ("standing", "due_from", "due_until")):
-            return (F("due_at").asc(nulls_last=True), "pk")
-        return ("-pk",)
+        """What is open by due time; what is over, the latest first; all, the newest first, which an index has."""
+        standing = request.GET.get("standing")
+        if standing in OVER:
+            return (F("due_at").desc(nulls_last=True), "-pk")
+        return (F("due_at").asc(nulls_last=True), "pk") if standing else ("-pk",)
 
     def with_columns(self, rows: QuerySet[Any]) -> QuerySet[Any]:
         team = Responder.objects.select_related("user").order_by("role", "pk")
@@ -391,6 +395,10 @@ class DeadlineAdmin(FilteredAdmin):
         """On the list with how long that is from now."""
         row = DeadlineRow(deadline, timezone.now())
         return format_html("<strong>{}</strong><br>{}", row.time_left, row.due) if deadline.due_at else row.due
+
+    @admin.display(description=_("client · agreement"), ordering="client__name")
+    def client_and_agreement(self, deadline: Deadline) -> str:
+        return f"{deadline.client} · {deadline.agreement}"
 
     @admin.display(description=_("responders"))
     def responders(self, deadline: Any) -> str:

@@ -98,11 +98,10 @@ class IncidentList(FilteredAdmin):
     )
     search_fields = ("words",)
     search_help_text = _("Reference or its beginning, words of the title, client")
-    list_display_links = ("reference", "title")
 
     def get_list_display(self, request: HttpRequest) -> Sequence[Any]:
         detected = zoned(Incident, "detected_at")
-        return ("reference", "title", "severity_badge", "status_badge", "next_due", "clients", "responders", detected)
+        return ("incident", "severity_badge", "status_badge", "next_due", "clients", "responders", detected)
 
     def with_columns(self, rows: QuerySet[Any]) -> QuerySet[Any]:
         nearest = Deadline.objects.open().filter(due_at__isnull=False).select_related("client").order_by("due_at", "pk")
@@ -113,6 +112,10 @@ class IncidentList(FilteredAdmin):
             Prefetch("affected_agreements", applying, to_attr="applying"),
             Prefetch("responders", team, to_attr="team"),
         )
+
+    @admin.display(description=_("incident"), ordering="reference")
+    def incident(self, incident: Incident) -> SafeString:
+        return format_html("{}<br>{}", incident.reference, incident.title)
 
     @admin.display(description=_("severity"), ordering="severity")
     def severity_badge(self, incident: Incident) -> SafeString:

@@ -210,16 +210,25 @@ class NoticeAdmin(FilteredAdmin):
             zoned(Notice, "made_at"),
             "kind",
             "state_badge",
-            "to",
-            "client",
+            "to_whom",
             "incident_reference",
             "due_in_both_zones",
-            zoned(Notice, "accepted_at"),
-            "server_answer",
+            "accepted",
         )
 
     def with_columns(self, rows: models.QuerySet[Any]) -> models.QuerySet[Any]:
         return rows.defer("text", "html")
+
+    @admin.display(description=_("to"), ordering="recipient_address")
+    def to_whom(self, notice: Notice) -> SafeString:
+        client = notice.client if notice.contact_id else _now("colleague")
+        return format_html("{} ({})<br><small>{}</small>", notice.recipient_name, client, notice.recipient_address)
+
+    @admin.display(description=_("accepted"), ordering="accepted_at")
+    def accepted(self, notice: Notice) -> SafeString:
+        """When the mail server took it, and what it said to the last try."""
+        at = times.for_reader(notice.accepted_at) if notice.accepted_at else _now("not yet")
+        return format_html("{}<br><small>{}</small>", at, notice.server_answer)
 
     @admin.display(description=_("to be sent by"), ordering="due_at")
     def due_in_both_zones(self, notice: Notice) -> SafeString | str:

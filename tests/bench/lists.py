@@ -191,7 +191,7 @@ def visits(scene: Scene) -> Sequence[Visit]:
     return (
         Visit("board", reverse("admin:index"), 60, keeps_its_time=True),
         Visit("incidents", incidents, 60, keeps_its_time=True),
-        Visit("incidents, page 100", f"{incidents}?p=100"),
+        Visit("incidents, page 15", f"{incidents}?p=15"),
         Visit("incidents, open", f"{incidents}?status=open", 60, keeps_its_time=True),
         Visit("incidents, at risk", f"{incidents}?standing=at_risk", 60, keeps_its_time=True),
         Visit("incidents, low severity", f"{incidents}?severity=low", 60, keeps_its_time=True),

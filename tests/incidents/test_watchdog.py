@@ -611,8 +611,8 @@ def asked(look: Callable[[], object]) -> int:
     return len(captured)
 
 
-def test_every_page_pays_three_queries(incident: Incident) -> None:
-    assert asked(lambda: watchdog.red_problems(NOW)) == 3
+def test_every_page_pays_two_queries(incident: Incident) -> None:
+    assert asked(lambda: watchdog.red_problems(NOW)) == 2
 
 
 def test_the_minute_s_audit_asks_as_much_of_twenty_incidents_as_of_one(incident: Incident, olga: User) -> None:
