@@ -127,6 +127,11 @@ class CappedPaginator(Paginator):  # type: ignore[type-arg]
         rows: Any = self.object_list
         return int(rows.order_by()[: self.CAP].count())
 
+    @property
+    def is_capped(self) -> bool:
+        """Whether there may be more than were counted."""
+        return self.count >= self.CAP
+
 
 # ── why ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
 

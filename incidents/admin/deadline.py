@@ -339,8 +339,7 @@ class DeadlineAdmin(FilteredAdmin):
         "due_in_both_zones",
         "standing_badge",
         "what",
-        "incident_reference",
-        "severity_badge",
+        "incident_and_severity",
         "client_and_agreement",
         "responders",
     )
@@ -409,8 +408,10 @@ class DeadlineAdmin(FilteredAdmin):
         return deadline.commitment.in_words()
 
     @admin.display(description=_("incident"), ordering="incident__reference")
-    def incident_reference(self, deadline: Deadline) -> SafeString:
-        return format_html("{}<br>{}", link(deadline.incident, deadline.incident.reference), deadline.incident.title)
+    def incident_and_severity(self, deadline: Deadline) -> SafeString:
+        incident = deadline.incident
+        named = link(incident, incident.reference)
+        return format_html("{} {}<br>{}", named, badges.severity(deadline.severity), incident.title)
 
     @admin.display(description=_("incident"))
     def incident_link(self, deadline: Deadline) -> SafeString:

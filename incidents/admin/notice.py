@@ -15,6 +15,7 @@ from django.template.defaultfilters import linebreaksbr
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
+from django.utils.text import Truncator
 from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
 
@@ -228,7 +229,7 @@ class NoticeAdmin(FilteredAdmin):
     def accepted(self, notice: Notice) -> SafeString:
         """When the mail server took it, and what it said to the last try."""
         at = times.for_reader(notice.accepted_at) if notice.accepted_at else _now("not yet")
-        return format_html("{}<br><small>{}</small>", at, notice.server_answer)
+        return format_html("{}<br><small>{}</small>", at, Truncator(notice.server_answer).chars(60))
 
     @admin.display(description=_("to be sent by"), ordering="due_at")
     def due_in_both_zones(self, notice: Notice) -> SafeString | str:

@@ -176,6 +176,7 @@ class Visit:
 class Took:
     queries: int
     page_ms: float
+    cpu_ms: float
     queries_ms: float
     rows: int
 
@@ -222,7 +223,7 @@ def visits(scene: Scene) -> Sequence[Visit]:
 
 def measure(browser: Browser, visit: Visit, repeats: int) -> Took:
     """Medians over so many visits, after two that warm the caches."""
-    pages, asked, counts, rows = [], [], 0, 0
+    pages, busy, asked, counts, rows = [], [], [], 0, 0
     for number in range(repeats + 2):
         spent: list[float] = []
 
@@ -234,16 +235,17 @@ def measure(browser: Browser, visit: Visit, repeats: int) -> Took:
                 spent.append(time.perf_counter() - began)
 
         with connection.execute_wrapper(clock):
-            began = time.perf_counter()
+            began, cpu = time.perf_counter(), time.process_time()
             response = browser.get(visit.url)
-            took = time.perf_counter() - began
+            took, cpu = time.perf_counter() - began, time.process_time() - cpu
         assert response.status_code == 200, visit
         if number >= 2:
             pages.append(took * 1000)
+            busy.append(cpu * 1000)
             asked.append(sum(spent) * 1000)
             counts = len(spent)
             rows = response.content.count(b"<tr")
-    return Took(counts, statistics.median(pages), statistics.median(asked), rows)
+    return Took(counts, *(statistics.median(times) for times in (pages, busy, asked)), rows)
 
 
 def judged(visit: Visit, few: Took, many: Took) -> str:
@@ -283,7 +285,7 @@ def main() -> None:
                 found.setdefault(visit.name, []).append(took)
                 print(
                     f"  {visit.name:28} {took.rows:3} rows of tables, {took.queries:3} queries "
-                    f"{took.page_ms:7.1f} ms, of that {took.queries_ms:7.1f} ms in queries",
+                    f"{took.page_ms:7.1f} ms, of that {took.cpu_ms:6.1f} ms CPU, {took.queries_ms:7.1f} ms in queries",
                     flush=True,
                 )
         print("with many beside with few:")

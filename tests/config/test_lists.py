@@ -18,6 +18,7 @@ from django.utils import timezone
 
 from agreements.models import Client, ServiceAgreement
 from config import exports
+from config.admin import CappedPaginator
 from config.filters import FilteredAdmin
 from config.models import Export, User
 from incidents import lifecycle
@@ -151,6 +152,16 @@ def test_a_list_says_who_answers_and_when_it_is_due_for_whom(
     assert "EST" in shown or "EDT" in shown
     assert "Olga Petrova" in text_of(browser.get(list_of("incidents_deadline")))
     assert "In force" in text_of(browser.get(list_of("agreements_serviceagreement")))
+
+
+def test_a_list_that_is_not_counted_to_its_end_says_so(
+    browser: Browser, olga: User, northwind: ServiceAgreement, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    declared(olga)
+    declared(olga)
+    assert "2 incidents or more" not in text_of(browser.get(list_of("incidents_incident")))
+    monkeypatch.setattr(CappedPaginator, "CAP", 2)
+    assert "2 incidents or more" in text_of(browser.get(list_of("incidents_incident")))
 
 
 # ── the file ────────────────────────────────────────────────────────────────────────────────────────────────────────
