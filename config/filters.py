@@ -12,7 +12,8 @@ from typing import Any
 
 import django_filters
 from django import forms
-from django.contrib import messages
+from django.contrib import admin, messages
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.options import IS_POPUP_VAR, IncorrectLookupParameters
 from django.contrib.admin.views.main import PAGE_VAR, SEARCH_VAR, ChangeList
 from django.core.exceptions import PermissionDenied
@@ -226,6 +227,17 @@ class FilteredAdmin(AuditedModelAdmin):
 
     def get_actions(self, request: HttpRequest) -> Any:
         return {} if IS_POPUP_VAR in request.GET else bulk.actions(self.bulk_forms, request)
+
+    @admin.display(description=AuditedModelAdmin.action_checkbox.short_description)
+    def action_checkbox(self, obj: models.Model) -> SafeString:
+        """As Django's, without rendering a template for each row, which is a tenth of the time of a list."""
+        label = _now("Select this object for an action - %(object)s") % {"object": obj}
+        return format_html(
+            '<input type="checkbox" name="{}" value="{}" class="action-select" aria-label="{}">',
+            ACTION_CHECKBOX_NAME,
+            obj.pk,
+            label,
+        )
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         tabs = shown_tabs(self.tabs, request)

@@ -179,6 +179,10 @@ def readable(deadlines: DeadlineQuerySet) -> DeadlineQuerySet:
     return found.order_by(F("due_at").asc(nulls_last=True), F("started_at").asc(nulls_last=True), "pk")
 
 
+#: Of a responder, what `responders_in_words` reads.
+NAMES = ("user__username", "user__first_name", "user__last_name")
+
+
 def responders_in_words(incident: Any) -> str:
     """Of an incident that comes with its `team` of responders."""
     names = dict.fromkeys(responder.user.get_full_name() or responder.user.username for responder in incident.team)
@@ -387,7 +391,10 @@ class DeadlineAdmin(FilteredAdmin):
 
     def with_columns(self, rows: QuerySet[Any]) -> QuerySet[Any]:
         team = Responder.objects.select_related("user").order_by("role", "pk")
-        return rows.prefetch_related(Prefetch("incident__responders", team, to_attr="team"))
+        named = Prefetch("incident__responders", team.only("incident", *NAMES), to_attr="team")
+        return rows.defer(
+            "moments", "incident__description", "incident__client_summary", "agreement__clause"
+        ).prefetch_related(named)
 
     @admin.display(description=_("due"), ordering="due_at")
     def due_in_both_zones(self, deadline: Deadline) -> SafeString | str:

@@ -20,7 +20,7 @@ from agreements.models import ServiceAgreement, Severity
 from config.admin import zoned
 from config.filters import DayFilter, FilteredAdmin, NameFilter, PersonFilter, Tab
 from incidents.admin import badges
-from incidents.admin.deadline import DeadlineRow, responders_in_words
+from incidents.admin.deadline import NAMES, DeadlineRow, responders_in_words
 from incidents.admin.many import AcknowledgeMany, AssignMany, CloseMany
 from incidents.models import AffectedAgreement, AffectedService, Deadline, Incident, Responder, Standing
 from incidents.models.incident import Category, IncidentQuerySet, Status
@@ -108,9 +108,9 @@ class IncidentList(FilteredAdmin):
         applying = AffectedAgreement.objects.included().select_related("agreement__client")
         team = Responder.objects.select_related("user").order_by("role", "pk")
         return rows.defer("description", "client_summary", "words").prefetch_related(
-            Prefetch("deadlines", nearest[:1], to_attr="nearest"),
-            Prefetch("affected_agreements", applying, to_attr="applying"),
-            Prefetch("responders", team, to_attr="team"),
+            Prefetch("deadlines", nearest.defer("moments")[:1], to_attr="nearest"),
+            Prefetch("affected_agreements", applying.only("incident", "agreement__client__name"), to_attr="applying"),
+            Prefetch("responders", team.only("incident", *NAMES), to_attr="team"),
         )
 
     @admin.display(description=_("incident"), ordering="reference")

@@ -103,7 +103,7 @@ def _copy_incidents(row: Incident, count: int, year: str) -> None:
         f"(string_to_array('{VERBS}', ','))[1 + mod({number} / 20, 10)] || ' in zone-' || mod({number}, {PLACES}) || "
         f"CASE WHEN mod({number}, 50000) = 300 THEN ' {RARE}' ELSE '' END"
     )
-    reference = f"'INC-{year}-' || lpad({number}::text, 4, '0')"
+    reference = f"'INC-{year}-' || lpad({number}::text, 7, '0')"
     earlier = f"make_interval(secs => {APART} * {number})"
     changed = {
         "reference": reference,
