@@ -377,6 +377,14 @@ class AuditedModelAdmin(SimpleHistoryAdmin):  # type: ignore[misc]  # the librar
             if request.user.has_perm(act.permission) and act.is_lawful(obj)
         ]
 
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
+        """Read once for a page that only shows it, however many parts of the page ask for it."""
+        kept: dict[Any, Any] = request.__dict__.setdefault("kept_objects", {})
+        key = (self.model, object_id, from_field)
+        if key not in kept or request.method not in READING_METHODS:
+            kept[key] = super().get_object(request, object_id, from_field)
+        return kept[key]
+
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:

@@ -12,7 +12,7 @@ from typing import Any
 
 import django_filters
 from django import forms
-from django.contrib import admin, messages
+from django.contrib import messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.options import IS_POPUP_VAR, IncorrectLookupParameters
 from django.contrib.admin.views.main import PAGE_VAR, SEARCH_VAR, ChangeList
@@ -27,6 +27,7 @@ from django.utils.functional import Promise
 from django.utils.html import format_html
 from django.utils.http import urlencode
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _now
 
 from config import bulk, exports, instants
 from config.admin import AuditedModelAdmin, list_of
@@ -228,7 +229,6 @@ class FilteredAdmin(AuditedModelAdmin):
     def get_actions(self, request: HttpRequest) -> Any:
         return {} if IS_POPUP_VAR in request.GET else bulk.actions(self.bulk_forms, request)
 
-    @admin.display(description=AuditedModelAdmin.action_checkbox.short_description)
     def action_checkbox(self, obj: models.Model) -> SafeString:
         """As Django's, without rendering a template for each row, which is a tenth of the time of a list."""
         label = _now("Select this object for an action - %(object)s") % {"object": obj}

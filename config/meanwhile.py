@@ -15,6 +15,7 @@ from typing import Any, Self
 
 from django.core import signing
 from django.core.exceptions import ValidationError
+from django.db.models import Max, Value
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
@@ -40,8 +41,9 @@ class Reading:
     @classmethod
     def of(cls, *trails: Any, more: int = 0) -> Self:
         """As things stand now. A trail is a queryset of history rows."""
-        newest = (trail.order_by("-history_id").values_list("history_id", flat=True).first() for trail in trails)
-        return cls(tuple(history_id or 0 for history_id in newest), more, uuid.uuid4())
+        first, *others = (_newest(number, trail) for number, trail in enumerate(trails))
+        newest = dict(first.union(*others, all=True))
+        return cls(tuple(newest.get(number, 0) for number in range(len(trails))), more, uuid.uuid4())
 
     def sealed(self, about: str) -> str:
         """For a page: nobody can make one up, or use it for anything else than what it is `about`."""
@@ -62,6 +64,12 @@ class Reading:
         lists: Any = getattr(sent, "lists", sent.items)()
         words = sorted((name, value) for name, value in lists if name not in (FIELD, "csrfmiddlewaretoken"))
         return uuid.uuid5(self.key, repr(words))
+
+
+def _newest(number: int, trail: Any) -> Any:
+    """(number, id of the newest row), or no row where the trail has none."""
+    counted = trail.order_by().annotate(number=Value(number)).values("number")
+    return counted.annotate(newest=Max("history_id")).values_list("number", "newest")
 
 
 @dataclass(frozen=True)

@@ -97,8 +97,10 @@ class Directory:
                 self.responders[responder.incident_id].append(reachable[responder.user_id])
         for affected in AffectedService.objects.filter(incident__in=ids).select_related("service"):
             self.services[affected.incident_id].append(affected.service.name)
-        for role, people in ((roles.MANAGER, self.managers), (roles.OPERATOR, self.operators)):
-            people.extend(_reachable_staff().filter(groups__name=role).order_by("pk"))
+        staff = {roles.MANAGER: self.managers, roles.OPERATOR: self.operators}
+        members = get_user_model().groups.through.objects.filter(group__name__in=staff, user__in=list(reachable))
+        for user_id, role in members.order_by("user").values_list("user", "group__name"):
+            staff[role].append(reachable[user_id])
 
     def recipients(self, audience: Iterable[Audience], deadline: Deadline) -> list[Recipient]:
         """Each address once, clients before colleagues."""

@@ -73,6 +73,8 @@ VERBS: dict[str, frozenset[str]] = {
     "incidents_incident_assign": RESPONDERS,
     "incidents_incident_note": RESPONDERS,
     "incidents_incident_open-review": RESPONDERS,
+    "incidents_incident_exclude-agreement": RESPONDERS,
+    "incidents_incident_include-agreement": RESPONDERS,
     "incidents_notice_send-again": RESPONDERS,
     "incidents_notice_it-arrived": RESPONDERS,
     "incidents_notice_told-otherwise": RESPONDERS,
