@@ -43,7 +43,7 @@ class Reading:
         """As things stand now. A trail is a queryset of history rows."""
         first, *others = (_newest(number, trail) for number, trail in enumerate(trails))
         newest = dict(first.union(*others, all=True))
-        return cls(tuple(newest.get(number, 0) for number in range(len(trails))), more, uuid.uuid4())
+        return cls(tuple(newest.get(number) or 0 for number in range(len(trails))), more, uuid.uuid4())
 
     def sealed(self, about: str) -> str:
         """For a page: nobody can make one up, or use it for anything else than what it is `about`."""
@@ -67,7 +67,7 @@ class Reading:
 
 
 def _newest(number: int, trail: Any) -> Any:
-    """(number, id of the newest row), or no row where the trail has none."""
+    """(number, id of the newest row), without the one where the trail has none."""
     counted = trail.order_by().annotate(number=Value(number)).values("number")
     return counted.annotate(newest=Max("history_id")).values_list("number", "newest")
 
