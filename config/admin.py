@@ -441,7 +441,8 @@ class AuditedModelAdmin(SimpleHistoryAdmin):  # type: ignore[misc]  # the librar
                 add_refusal(form, error)
             else:
                 self.message_user(request, done.message, done.level)
-                return HttpResponseRedirect(done.then or self._to_next_step(request) or cancel_url)
+                if not done.stays:
+                    return HttpResponseRedirect(done.then or self._to_next_step(request) or cancel_url)
         context = {
             **self.admin_site.each_context(request),
             "opts": self.opts,
@@ -451,7 +452,7 @@ class AuditedModelAdmin(SimpleHistoryAdmin):  # type: ignore[misc]  # the librar
             "cancel_url": cancel_url,
             "form": form,
         }
-        return TemplateResponse(request, "admin/act.html", context)
+        return TemplateResponse(request, form.page, context)
 
 
 def act_url(obj: models.Model, slug: str) -> str:

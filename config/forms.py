@@ -163,11 +163,15 @@ def add_refusal(form: forms.BaseForm, error: ValidationError) -> None:
 
 @dataclass(frozen=True)
 class Done:
-    """What an act did, in a sentence, and where to go then (default: the page of what was acted on)."""
+    """What an act did, in a sentence, and where to go then (default: the page of what was acted on).
+
+    With `stays` the form is shown again as it was typed, for what is only a step on the way to the act.
+    """
 
     message: str | Promise
     then: str | None = None
     level: int = messages.SUCCESS
+    stays: bool = False
 
 
 class ActForm(forms.Form):
@@ -182,6 +186,8 @@ class ActForm(forms.Form):
     permission: ClassVar[str]
     #: Query parameters that may preset the form.
     presets: ClassVar[tuple[str, ...]] = ()
+    #: The template of its page.
+    page: ClassVar[str] = "admin/act.html"
 
     def __init__(self, *args: Any, subject: Any, by: User, **options: Any) -> None:
         self.subject = subject

@@ -107,8 +107,12 @@ def _draw_up(incident: Incident, commitment: Commitment, *, cycle: int, follows:
 
 
 def _begin_next_cycle(deadline: Deadline, incident: Incident, *, begins_at: dt.datetime, now: dt.datetime) -> Deadline:
-    """The same terms again, counted from `begins_at`."""
-    following = Deadline(
+    return _settle(_next_cycle(deadline, incident, begins_at=begins_at), incident, now)
+
+
+def _next_cycle(deadline: Deadline, incident: Incident, *, begins_at: dt.datetime) -> Deadline:
+    """The same terms again, counted from `begins_at`; unsaved and not computed yet."""
+    return Deadline(
         incident=incident,
         commitment_id=deadline.commitment_id,
         agreement_id=deadline.agreement_id,
@@ -122,7 +126,13 @@ def _begin_next_cycle(deadline: Deadline, incident: Incident, *, begins_at: dt.d
         terms_copy_id=deadline.terms_copy_id,
         iana_version=zones.IANA_VERSION,
     )
-    return _settle(following, incident, now)
+
+
+def due_after(deadline: Deadline, incident: Incident, *, at: dt.datetime) -> dt.datetime | None:
+    """By when it is owed again if it is met `at`; None if it is not repeated. Writes nothing."""
+    if not (deadline.terms.is_recurring and incident.is_open):
+        return None
+    return course_of(_next_cycle(deadline, incident, begins_at=at), incident).plan.due_at
 
 
 def _settle(deadline: Deadline, incident: Incident, now: dt.datetime) -> Deadline:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import datetime as dt
 import functools
 import hashlib
+import re
+from dataclasses import dataclass
 from email.charset import QP, Charset
 from email.header import Header
 from email.utils import format_datetime, formataddr, parseaddr
@@ -17,6 +19,8 @@ from incidents.models import Notice
 
 #: Where the HTML of a client's notice takes the sentence that it is late. What people type cannot make one.
 LATE_NOTE_PLACE = "<!-- late note -->"
+
+_BODY = re.compile(r"<body[^>]*>")  # what people type is escaped, so that the first is the template's
 
 _QUOTED = Charset("utf-8")
 _QUOTED.body_encoding = QP  # readable in a log, unlike base64
@@ -32,6 +36,24 @@ def html_of(notice: Notice) -> str:
     style = "margin:0 0 12px;padding:10px 14px;background:#fdeaea;border-radius:8px"
     note = format_html('<p style="{}">{}</p>', style, notice.late_note) if notice.is_marked_late else ""
     return notice.html.replace(LATE_NOTE_PLACE, note, 1)
+
+
+@dataclass(frozen=True)
+class Copy:
+    """The text and the HTML of a notice as they would be sent."""
+
+    text: str
+    html: str
+
+
+def marked(notice: Notice, words: str) -> Copy:
+    """A copy of what would be sent, under a sentence of ours that tells it from the thing itself."""
+    style = "margin:0;padding:10px 14px;background:#fff1dd;color:#18212b;font:16px/1.5 system-ui,sans-serif"
+    note = format_html('<p style="{}">{}</p>', style, words)
+    html = html_of(notice)
+    is_whole = _BODY.search(html) is not None
+    under_it = _BODY.sub(lambda body: f"{body[0]}{note}", html, count=1) if is_whole else f"{note}{html}"
+    return Copy(f"{words}\n\n{text_of(notice)}", under_it)
 
 
 def as_mail(notice: Notice, now: dt.datetime) -> bytes:

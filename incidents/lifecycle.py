@@ -21,12 +21,13 @@ from agreements.models import Client, Obligation, Service, ServiceAgreement, Sev
 from config import times
 from config.history import acting
 from config.models import User
-from incidents import deadlines, notices, tasks
+from incidents import deadlines, notices, placeholders, tasks
 from incidents.models import (
     AffectedAgreement,
     AffectedService,
     Deadline,
     Incident,
+    Notice,
     Pause,
     ReferenceCounter,
     Responder,
@@ -36,6 +37,9 @@ from incidents.models.incident import Category, ResponderRole, Status
 from incidents.models.notice import NoticeKind
 
 EARLIEST = dt.datetime(2000, 1, 1, tzinfo=dt.UTC)  # before it, a typed year is a slip of the keyboard
+
+#: What people write to clients, and the obligation that it serves.
+TELLS = {NoticeKind.CLIENT_NOTICE: Obligation.NOTIFY, NoticeKind.UPDATE: Obligation.UPDATE}
 
 
 class Refused(ValidationError):
@@ -376,7 +380,7 @@ def notify_client(
 
     NOTIFY is met when the mail server accepts one of them, not before. Zero means that nobody could be mailed.
     """
-    return _tell(incident, NoticeKind.CLIENT_NOTICE, Obligation.NOTIFY, by, now, message, clients, reason)
+    return _tell(incident, NoticeKind.CLIENT_NOTICE, by, now, message, clients, reason)
 
 
 def post_update(
@@ -389,15 +393,42 @@ def post_update(
     reason: str = "",
 ) -> int:
     """Queue an update to all contacts of these clients (default: all affected); returns how many mails."""
-    if not message.strip():
+    return _tell(incident, NoticeKind.UPDATE, by, now, message, clients, reason)
+
+
+def draft(
+    incident: Incident, kind: NoticeKind, clients: Collection[Client], *, now: dt.datetime, message: str
+) -> list[notices.Draft]:
+    """What each of these clients would be told now, rendered as it would be sent; nothing is written.
+
+    Raises Refused with the sentence that refuses to send it.
+    """
+    if kind == NoticeKind.UPDATE and not message.strip():
         raise Refused({"message": _("Write what the clients should know.")})
-    return _tell(incident, NoticeKind.UPDATE, Obligation.UPDATE, by, now, message, clients, reason)
+    if incident.status == Status.CLOSED:
+        raise Refused(_("%(ref)s is closed. Reopen it first.") % {"ref": incident.reference})
+    if not clients:
+        raise Refused(
+            _("%(ref)s falls under no agreement, so there is no client to tell.") % {"ref": incident.reference}
+        )
+    affected = affected_clients(incident)
+    if strangers := [client.name for client in clients if client not in affected]:
+        raise Refused({"clients": _("%(names)s: not affected by this incident.") % {"names": ", ".join(strangers)}})
+    directory = notices.Directory([incident], {client.pk for client in clients})
+    drafts = []
+    for client in clients:
+        owed = incident.deadlines.open().filter(client=client, obligation=TELLS[kind])
+        nearest = owed.order_by("due_at").first()
+        try:
+            drafts.append(notices.draft(kind, incident, client, directory, now=now, deadline=nearest, message=message))
+        except placeholders.Wrong as error:
+            raise Refused({"message": str(error)}) from error
+    return drafts
 
 
 def _tell(
     incident: Incident,
     kind: NoticeKind,
-    obligation: Obligation,
     by: User,
     now: dt.datetime,
     message: str,
@@ -405,34 +436,44 @@ def _tell(
     reason: str,
 ) -> int:
     with _verb(incident, by, reason) as incident:
-        if incident.status == Status.CLOSED:
-            raise Refused(_("%(ref)s is closed. Reopen it first.") % {"ref": incident.reference})
         if clients is None:
             clients = affected_clients(incident)
-        if not clients:
-            raise Refused(
-                _("%(ref)s falls under no agreement, so there is no client to tell.") % {"ref": incident.reference}
-            )
-        if strangers := [client.name for client in clients if client not in affected_clients(incident)]:
-            raise Refused({"clients": _("%(names)s: not affected by this incident.") % {"names": ", ".join(strangers)}})
-        directory = notices.Directory([incident])
-        rows = []
-        for client in clients:
-            nearest = incident.deadlines.open().filter(client=client, obligation=obligation).order_by("due_at").first()
-            rows += notices.tell_client(kind, incident, client, directory, now=now, deadline=nearest, message=message)
-        notices.queue(rows)
-        names = ", ".join(client.name for client in clients)
-        _log(
-            incident,
-            _("%(kind)s to %(clients)s: %(message)s")
-            % {"kind": kind.label, "clients": names, "message": message or "–"},
-            by,
-            at=now,
-            now=now,
-            is_client_visible=True,
-        )
+        drafts = draft(incident, kind, clients, now=now, message=message)
+        notices.queue([row for drafted in drafts for row in drafted.rows])
+        said: dict[str, list[str]] = {}
+        for drafted in drafts:
+            said.setdefault(drafted.words, []).append(drafted.client.name)
+        for words, names in said.items():
+            told = {"kind": kind.label, "clients": ", ".join(names), "message": words or "–"}
+            text = _("%(kind)s to %(clients)s: %(message)s") % told
+            _log(incident, _fitting(text), by, at=now, now=now, is_client_visible=True)
         tasks.deliver.ring_on_commit()
-    return sum(1 for row in rows if row.kind == kind)
+    return sum(len(drafted.mails) for drafted in drafts)
+
+
+def _fitting(text: str) -> str:
+    """As much as a timeline entry holds; the whole is in the notices."""
+    limit = TimelineEntry._meta.get_field("text").max_length
+    return text if limit is None or len(text) <= limit else f"{text[: limit - 1]}…"
+
+
+def send_test(
+    incident: Incident, kind: NoticeKind, client: Client, *, by: User, now: dt.datetime, message: str
+) -> Notice:
+    """Queue what this client's first contact would be sent to the colleague who asks, marked as a test.
+
+    It is told to nobody at the client, meets nothing and goes after everything else that waits.
+    """
+    if not by.email:
+        raise Refused(_("Your account has no mail address. An administrator can add it."))
+    with _verb(incident, by, _("Test of a message to %(client)s.") % {"client": client}) as incident:
+        (drafted,) = draft(incident, kind, [client], now=now, message=message)
+        if not drafted.mails:
+            raise Refused(_("%(client)s has no contact that can be mailed.") % {"client": client})
+        test = notices.as_test(drafted.mails[0], notices.Recipient.colleague(by), now=now)
+        test.save()
+        tasks.deliver.ring_on_commit()
+    return test
 
 
 def record_told(

@@ -31,7 +31,7 @@ from agreements.terms import Audience, Moment, MomentKind
 from config import roles, times
 from config.instants import Watch
 from config.models import User
-from incidents import acknowledgement_link, letter
+from incidents import acknowledgement_link, deadlines, letter, placeholders
 from incidents.models import AffectedService, Deadline, Incident, Notice, Responder
 from incidents.models.deadline import read_terms
 from incidents.models.notice import WARNINGS, NoticeKind, NoticeState, Rank
@@ -285,7 +285,24 @@ def foretell(deadline: Deadline, moment: Moment) -> list[Notice]:
 # ── what people send ────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def tell_client(
+@dataclass(frozen=True)
+class Draft:
+    """What one client is told: the words as its first contact reads them, and a row per contact.
+
+    A client without a contact has the alarms about that instead, to colleagues.
+    """
+
+    client: Client
+    words: str
+    rows: list[Notice]
+
+    @property
+    def mails(self) -> list[Notice]:
+        """Those to the client itself."""
+        return [row for row in self.rows if row.contact_id is not None]
+
+
+def draft(
     kind: NoticeKind,
     incident: Incident,
     client: Client,
@@ -294,14 +311,23 @@ def tell_client(
     now: dt.datetime,
     deadline: Deadline | None,
     message: str,
-) -> list[Notice]:
-    """Rows of a notice or update that a person sends to all of a client's contacts; an alarm if there are none."""
+) -> Draft:
+    """A notice or update that a person sends to all of a client's contacts, rendered and unsaved.
+
+    Raises placeholders.Wrong for a brace that is no placeholder's, or a placeholder that has no value for this client.
+    """
     number = incident.notices.filter(kind=kind, client=client).values("moment").distinct().count() + 1
     moment = f"{kind}-{number}"
+    placeholders.used_in(message)  # refused whether or not anybody there can be mailed
     recipients = directory.client_recipients(client)
     if not recipients:
-        return no_contact_alarm(incident, client, directory, now=now, deadline=deadline, moment=moment)
-    return [
+        alarms = no_contact_alarm(incident, client, directory, now=now, deadline=deadline, moment=moment)
+        return Draft(client, message, alarms)
+    said = [
+        _in_words(message, kind, recipient, incident, client, directory, now=now, deadline=deadline)
+        for recipient in recipients
+    ]
+    rows = [
         compose(
             kind,
             recipient,
@@ -311,10 +337,91 @@ def tell_client(
             client=client,
             deadline=deadline,
             moment=moment,
-            message=message,
+            message=words,
         )
-        for recipient in recipients
+        for recipient, words in zip(recipients, said, strict=True)
     ]
+    return Draft(client, said[0], rows)
+
+
+def _in_words(
+    message: str,
+    kind: NoticeKind,
+    recipient: Recipient,
+    incident: Incident,
+    client: Client,
+    directory: Directory,
+    *,
+    now: dt.datetime,
+    deadline: Deadline | None,
+) -> str:
+    """The message with its placeholders filled in for this reader, in their zone and language."""
+    if not placeholders.used_in(message):
+        return message
+
+    def when(instant: dt.datetime | None) -> str:
+        return times.in_zone(instant, recipient.time_zone) if instant else ""
+
+    with translation.override(recipient.language):
+        values = {
+            "contact": recipient.name,
+            "client": client.name,
+            "reference": incident.reference,
+            "title": incident.title,
+            "severity": str(incident.get_severity_display()),
+            "status": str(incident.get_status_display()),
+            "services": ", ".join(directory.services[incident.pk]),
+            "summary": incident.client_summary,
+            "detected_at": when(incident.detected_at),
+            "mitigated_at": when(incident.mitigated_at),
+            "resolved_at": when(incident.resolved_at),
+            "due_at": when(deadline.due_at if deadline else None),
+            "next_update_at": when(_next_update_at(kind, incident, client, directory, now)),
+        }
+    return placeholders.fill(message, values)
+
+
+def _next_update_at(
+    kind: NoticeKind, incident: Incident, client: Client, directory: Directory, now: dt.datetime
+) -> dt.datetime | None:
+    """By when the client is owed the update after this message. An update meets the one that is owed now.
+
+    Counted as if it were accepted at once: what is promised is never later than what will be owed.
+    """
+    owed = [d for d in directory.deadlines[incident.pk, client.pk] if d.obligation == Obligation.UPDATE and d.is_open]
+    if kind == NoticeKind.UPDATE:
+        instants = [deadlines.due_after(deadline, incident, at=now) for deadline in owed]
+    else:
+        instants = [deadline.due_at for deadline in owed]
+    return min(filter(None, instants), default=None)
+
+
+def as_test(notice: Notice, reader: Recipient, *, now: dt.datetime) -> Notice:
+    """An unsaved copy for the colleague who wrote it: marked as a test, owed to nobody, its link made useless."""
+    key = uuid.uuid4()
+    mark = _("Test, sent to you alone. This is what %(name)s of %(client)s would read:") % {
+        "name": notice.recipient_name,
+        "client": notice.client,
+    }
+    copy = letter.marked(notice, mark)
+    return Notice(
+        incident=notice.incident,
+        moment=f"test-{key.hex}",
+        kind=NoticeKind.TEST,
+        user_id=reader.user_id,
+        recipient_name=reader.name,
+        recipient_address=reader.address,
+        subject=(_("[Test] %(subject)s") % {"subject": notice.subject})[:300],
+        text=acknowledgement_link.masked(copy.text),
+        html=acknowledgement_link.masked(copy.html),
+        is_fallback=notice.is_fallback,
+        message_id=f"<{key}@{_mail_domain()}>",
+        thread_id=f"<{key}.test@{_mail_domain()}>",
+        made_at=now,
+        due_at=now,
+        rank=Rank.of(NoticeKind.TEST),
+        next_attempt_at=now,
+    )
 
 
 def no_contact_alarm(

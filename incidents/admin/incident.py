@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,10 +15,10 @@ from django.utils.translation import gettext_lazy as _
 
 from config.forms import ActForm
 from incidents import notices
-from incidents.admin import declare, goes_out
+from incidents.admin import compose, declare, goes_out
 from incidents.admin import evidence as evidence_pages
 from incidents.admin.incident_list import IncidentList
-from incidents.admin.verbs import VERBS, Note
+from incidents.admin.verbs import VERBS, Note, TellForm
 from incidents.admin.workspace import GOES_OUT, with_parts, workspace_of
 from incidents.models import Incident
 
@@ -46,8 +47,15 @@ class IncidentAdmin(IncidentList):
             path("<int:object_id>/evidence/<int:client_id>.pdf", pdf, name=evidence_pages.PDF),
             path("<int:object_id>/goes-out/<int:deadline_id>/<str:moment>/", preview, name=GOES_OUT),
             path("<int:object_id>/goes-out/<int:deadline_id>/<str:moment>/mail/", mail, name=goes_out.MAIL),
+            *(self._draft_url(form_class) for form_class in VERBS if issubclass(form_class, TellForm)),
             *super().get_urls(),
         ]
+
+    def _draft_url(self, form_class: type[TellForm]) -> URLPattern:
+        view: Any = self.admin_site.admin_view(functools.partial(compose.mail, form_class=form_class))
+        name = f"incidents_incident_{form_class.slug}_mail"
+        pattern: URLPattern = path(f"<int:object_id>/{form_class.slug}/mail/", view, name=name)
+        return pattern
 
     def add_view(
         self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None

@@ -5,13 +5,14 @@ from __future__ import annotations
 import datetime as dt
 import uuid
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 from urllib.parse import urlencode
 
 from django import forms
 from django.contrib import messages
 from django.core.exceptions import ValidationError
 from django.db.models import Count
+from django.http import QueryDict
 from django.utils.functional import Promise, cached_property
 from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
@@ -20,15 +21,18 @@ from django.utils.translation import ngettext
 from agreements.models import Client, Contact, Obligation, ServiceAgreement, StartEvent
 from config import instants, times
 from config.admin import act_url, page_of
+from config.fields import validate_prose
 from config.forms import ActForm, Done, InstantField, of, reason_field
 from config.meanwhile import Change, Reading
 from config.models import User
 from incidents import evidence, lifecycle, models
-from incidents.admin import foretold, trail
+from incidents.admin import compose, foretold, trail
 from incidents.admin.foretold import Foretold
-from incidents.models import Deadline, Incident, Responder, TimelineEntry
+from incidents.models import Deadline, Incident, MessageTemplate, Responder, TimelineEntry
 from incidents.models.deadline import read_terms
 from incidents.models.incident import OPEN_STATUSES, Status
+from incidents.models.notice import NoticeKind
+from incidents.placeholders import PLACEHOLDERS
 
 #: In the order of their buttons. A floor above adds its own with `@verb`.
 VERBS: list[type[VerbForm]] = []
@@ -85,7 +89,8 @@ def at_field(label: Any = None) -> InstantField:
 
 
 def message_field(**options: Any) -> forms.CharField:
-    return forms.CharField(label=_("Message"), max_length=5_000, widget=forms.Textarea(attrs={"rows": 6}), **options)
+    options.setdefault("validators", [validate_prose])
+    return forms.CharField(label=_("Message"), max_length=5_000, widget=forms.Textarea(attrs={"rows": 10}), **options)
 
 
 # ── respond ─────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -133,25 +138,38 @@ def usable_contacts(clients: Collection[Client]) -> Contacts:
 
 
 class TellForm(VerbForm):
-    """Mails to clients."""
+    """Mails to clients: shows how each will read it, and sends a test to oneself, before it is sent."""
 
     lawful_in = NOT_CLOSED
     presets = ("clients",)
+    page = "admin/incidents/incident/compose.html"
     obligation: ClassVar[Obligation]
+    kind: ClassVar[NoticeKind]
+    placeholders = PLACEHOLDERS
 
+    template = forms.ChoiceField(label=_("Start from"), required=False)
     clients = ClientsField(
         Client.objects.none(), label=_("Clients"), widget=forms.CheckboxSelectMultiple, required=False
     )
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
-        affected = lifecycle.affected_clients(self.subject)
-        self.contacts = usable_contacts(affected)
+        self.affected = lifecycle.affected_clients(self.subject)
+        self.people: dict[int, list[Contact]] = {client.pk: [] for client in self.affected}
+        for contact in Contact.objects.usable().filter(client__in=self.affected):
+            self.people[contact.client_id].append(contact)
         field: Any = self.fields["clients"]
-        field.contacts = self.contacts
-        field.queryset = Client.objects.filter(pk__in=[client.pk for client in affected])
-        self.preset = self._preset([client.pk for client in affected])
+        field.contacts = {client: len(people) for client, people in self.people.items()}
+        field.queryset = Client.objects.filter(pk__in=self.people)
+        self.preset = self._preset(list(self.people))
         self.initial["clients"] = self.preset
+        self.templates = {str(each.pk): each for each in MessageTemplate.objects.offered_for(self.kind)}
+        choose: Any = self.fields["template"]
+        choose.choices = compose.choices(self.templates.values())
+        if "use" in self.data and self.started_from is not None:
+            text = compose.start_from(self.started_from, self.typed, self.templates.values())
+            self.data = cast("QueryDict", self.data).copy()
+            self.data["message"] = text
 
     def _preset(self, affected: list[int]) -> list[int]:
         """Whom the link named, else who is waiting for this, else all."""
@@ -176,12 +194,70 @@ class TellForm(VerbForm):
             return _now("%(ref)s falls under no agreement, so there is no client to tell.") % {
                 "ref": self.subject.reference
             }
-        people = sum(self.contacts.get(client, 0) for client in self.preset)
-        of_clients = ngettext("of %d client", "of %d clients", len(self.preset)) % len(self.preset)
+        people = sum(len(self.people[client.pk]) for client in self.chosen)
+        of_clients = ngettext("of %d client", "of %d clients", len(self.chosen)) % len(self.chosen)
         return _now("%(contacts)s %(of_clients)s will be mailed, as chosen below.") % {
             "contacts": _contacts(people),
             "of_clients": of_clients,
         }
+
+    # what the page shows
+
+    @property
+    def typed(self) -> str:
+        return str(self["message"].value() or "")
+
+    @property
+    def started_from(self) -> MessageTemplate | None:
+        return self.templates.get(str(self["template"].value()))
+
+    @property
+    def texts(self) -> dict[str, str]:
+        """For the page's script, by the value of the choice."""
+        return {key: template.text for key, template in self.templates.items()}
+
+    @cached_property
+    def chosen(self) -> list[Client]:
+        ticked = {str(value) for value in self["clients"].value() or ()}
+        return [client for client in self.affected if str(client.pk) in ticked]
+
+    @property
+    def readers(self) -> list[tuple[Any, Client, list[Contact]]]:
+        """Each affected client with its box and those who will get it there."""
+        boxes = self["clients"].subwidgets
+        clients = [box.data["value"].instance for box in boxes]
+        return [(box, client, self.people[client.pk]) for box, client in zip(boxes, clients, strict=True)]
+
+    @cached_property
+    def shown(self) -> compose.Preview | None:
+        """How the client whose button was pressed last will read it, else the first that is chosen."""
+        pressed = self.data.get("preview") or self.data.get("test") or self.data.get("shown")
+        client = next((client for client in self.chosen if str(client.pk) == pressed), next(iter(self.chosen), None))
+        if client is None:
+            return None
+        return compose.preview(self.subject, self.kind, client, now=instants.now(), message=self.typed)
+
+    @property
+    def other_language(self) -> bool:
+        """Whether the shown client reads another language than that of the text which was started from."""
+        template, shown = self.started_from, self.shown
+        return bool(template and shown and template.language != shown.client.language)
+
+    # what it does
+
+    def is_valid(self) -> bool:
+        """Not where only a preview or a text was asked for."""
+        return super().is_valid() and not {"preview", "use"} & set(self.data)
+
+    def do(self, *, now: dt.datetime) -> Done:
+        if "test" not in self.data:
+            return super().do(now=now)
+        client = next((client for client in self.affected if str(client.pk) == self.data["test"]), None)
+        if client is None:
+            raise ValidationError(_now("Choose whose mail to test."))
+        test = lifecycle.send_test(self.subject, self.kind, client, by=self.by, now=now, message=self.typed)
+        said = _now("A test is on its way to %(address)s. No client was told anything.")
+        return Done(said % {"address": test.recipient_address}, stays=True)
 
     def clean_clients(self) -> list[Client]:
         chosen = list(self.cleaned_data["clients"])
@@ -202,12 +278,14 @@ class Notify(TellForm):
     slug = "notify"
     label = _("Send client notice")
     obligation = Obligation.NOTIFY
+    kind = NoticeKind.CLIENT_NOTICE
     message = message_field(
         required=False, help_text=_("Added to what clients may be told; may be empty. Clients read it.")
     )
 
     def act(self, *, now: dt.datetime) -> Done:
-        return self.done(lifecycle.notify_client(self.subject, by=self.by, now=now, **self.cleaned_data))
+        told = {"clients": self.cleaned_data["clients"], "message": self.cleaned_data["message"]}
+        return self.done(lifecycle.notify_client(self.subject, by=self.by, now=now, **told))
 
 
 @verb
@@ -215,12 +293,14 @@ class PostUpdate(TellForm):
     slug = "update"
     label = _("Post update")
     obligation = Obligation.UPDATE
+    kind = NoticeKind.UPDATE
     message = message_field(
         help_text=_("What is new, what is done about it, when the next update comes. Clients read it.")
     )
 
     def act(self, *, now: dt.datetime) -> Done:
-        return self.done(lifecycle.post_update(self.subject, by=self.by, now=now, **self.cleaned_data))
+        told = {"clients": self.cleaned_data["clients"], "message": self.cleaned_data["message"]}
+        return self.done(lifecycle.post_update(self.subject, by=self.by, now=now, **told))
 
 
 @verb

@@ -33,6 +33,8 @@ from agreements.models.commitment import DayEnd, Unit
 from config import roles
 from config.history import AuditedModel, acting
 from config.models import User
+from incidents import message_presets
+from incidents.models import MessageTemplate
 
 PASSWORD = "due-notice"  # noqa: S105 - printed for everybody to read; the demo is reachable from this machine only
 STAFF_DOMAIN = "due-notice.example"
@@ -103,6 +105,11 @@ def load(now: dt.datetime) -> None:
             ):
                 date_trail(_days_before(now, age))
                 make(_days_before(now, age))
+        date_trail(_days_before(now, 300))
+        with acting(people()["max"], reason="The texts that come with the product."):
+            for preset in message_presets.PRESETS:
+                named = {"kind": preset.kind, "language": preset.language, "name": preset.name}
+                MessageTemplate.objects.get_or_create(**named, defaults={"text": preset.text})
 
 
 @contextlib.contextmanager

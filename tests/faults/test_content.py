@@ -433,7 +433,9 @@ def test_markup_in_every_field_that_people_fill_in_is_shown_as_it_was_typed(
     typed = {"title": f"Title {MARKUP}", "client_summary": f"Summary {MARKUP}"}
     incident = declare(olga, services=list(Service.objects.all()), **typed)
     notify(incident, olga, "")
-    notify(incident, olga, f"Message {MARKUP}")
+    with pytest.raises(ValidationError, match="a brace stands alone"):
+        notify(incident, olga, MARKUP)
+    notify(incident, olga, "Message <blink onclick=x>%(client)s%s&lt; <!-- late note --> {title}")
     outbox.deliver(at("10:11"))
     slept_through = declare(olga, services=list(Service.objects.all()), **typed)
     Contact.objects.update(is_active=False)
@@ -452,11 +454,11 @@ def test_markup_in_every_field_that_people_fill_in_is_shown_as_it_was_typed(
         assert "blink" not in page.tags
         assert "onclick" not in page.attributes
         assert page.comments == []
-    for mail, said in zip(to_client, ("Summary", "Message"), strict=True):
+    for mail, said in zip(to_client, (f"Summary {MARKUP}", f"%s&lt; <!-- late note --> Title {MARKUP}"), strict=True):
         page = _Page(mail.html)
-        for what in ("Contact", "Client", "Service", said):
-            assert f"{what} {MARKUP}" in mail.text
-            assert f"{what} {MARKUP}" in page.seen
+        for what in (f"Contact {MARKUP}", f"Client {MARKUP}", f"Service {MARKUP}", said):
+            assert what in mail.text
+            assert what in page.seen
         assert f"Title {MARKUP}" in mail.subject
         assert mail.message["To"].addresses[0].display_name == f"Contact {MARKUP}"
     for mail in to_olga:

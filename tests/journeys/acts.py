@@ -14,7 +14,7 @@ from django.utils import timezone
 from agreements.models import Severity
 from config.models import User
 from incidents import lifecycle
-from incidents.models import Deadline, Incident, Notice
+from incidents.models import Deadline, Incident, MessageTemplate, Notice
 from tests import cast
 
 
@@ -45,6 +45,11 @@ def declare(ago_seconds: float = 60, count: int = 1) -> list[Incident]:
 def declare_before(share: float, seconds: float = 2) -> None:
     """Declare an incident for which that share of Northwind's four hours is over in a moment."""
     declare(ago_seconds=4 * 3600 * share - seconds)
+
+
+def keep_template(name: str, text: str) -> None:
+    """A text in English that updates may start from."""
+    MessageTemplate.objects.create(name=name, kind="update", text=text)
 
 
 def notify_all() -> None:
