@@ -108,4 +108,4 @@ addEventListener("pageshow", (event) => {
 });
 form.addEventListener("input", lookSoon);
 form.addEventListener("change", lookSoon);
-if (field("title").value || form.querySelector(":checked")) lookSoon();
+if (field("title").value || form.querySelector("input:checked")) lookSoon();
