@@ -25,6 +25,7 @@ SAME_PAGE = {"o", "p", "page", "e", "q", "_changelist_filters", "_to_field", "ne
 #: Addresses at which there is no page for anybody, and why.
 NO_PAGE = {
     "admin:logout": "answers to POST alone",
+    "admin:incidents_incident_ahead": "answers to POST alone, with pieces of the page that declares",
     "admin:autocomplete": "JSON for a field",
     "admin:jsi18n": "a script",
     "admin:view_on_site": "no object of ours has a page outside the admin",
