@@ -532,6 +532,16 @@ class PersonAdmin(AuditedModelAdmin, UserAdmin):  # type: ignore[type-arg, misc]
         ),
     )
 
+    def get_fieldsets(self, request: HttpRequest, obj: models.Model | None = None) -> Any:
+        """Whoever may only read has no use for what Django shows of the password, a way to set another."""
+        fieldsets = super().get_fieldsets(request, obj)
+        if obj is None or self.has_change_permission(request, obj):
+            return fieldsets
+        return [
+            (name, {**options, "fields": [field for field in options["fields"] if field != "password"]})
+            for name, options in fieldsets
+        ]
+
     def has_change_permission(self, request: HttpRequest, obj: models.Model | None = None) -> bool:
         """An administrator cannot take over an account that may do everything."""
         if isinstance(obj, User) and obj.is_superuser and not request.user.is_superuser:

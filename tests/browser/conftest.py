@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
+from tests import cast
 from tests.services import children
 
 # What keeps Chromium quiet on a machine without network and lets it run as root.
@@ -32,3 +34,33 @@ def chromium() -> Iterator[Browser]:
         browser = playwright.chromium.launch(executable_path=path, args=list(FLAGS))
         yield browser
         browser.close()
+
+
+#: (the site's address, who, options of the browser context) → the board, as that person sees it
+SignIn = Callable[..., Page]
+
+
+@pytest.fixture
+def sign_in(chromium: Browser) -> Iterator[SignIn]:
+    """Signs somebody in, each in a browser of their own; the test fails when a script fails or something is refused."""
+    contexts: list[BrowserContext] = []
+    complaints: list[str] = []
+
+    def sign_in(site: str, username: str, **options: Any) -> Page:
+        context = chromium.new_context(**{"timezone_id": "UTC", "locale": "en-GB", **options})
+        contexts.append(context)
+        context.set_default_timeout(15_000)
+        context.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
+        context.on("weberror", lambda error: complaints.append(str(error.error)))
+        page = context.new_page()
+        page.goto(f"{site}/admin/")
+        page.get_by_label("Username").fill(username)
+        page.get_by_label("Password").fill(cast.PASSWORD)
+        page.get_by_role("button", name="Log in").click()
+        expect(page.get_by_role("heading", name="What is due next")).to_be_visible()
+        return page
+
+    yield sign_in
+    for context in contexts:
+        context.close()
+    assert complaints == []
