@@ -507,7 +507,7 @@ class PersonAdmin(AuditedModelAdmin, UserAdmin):  # type: ignore[type-arg, misc]
     form = PersonForm
     list_display = ("username", "first_name", "last_name", "email", "is_active", "time_zone")
     list_filter = ("is_active", "groups")
-    filter_horizontal = ("groups",)
+    filter_horizontal = ()
     fieldsets = (
         (None, {"fields": ("username", "password")}),
         (_("Person"), {"fields": ("first_name", "last_name", "email", "time_zone", "language")}),
@@ -541,6 +541,10 @@ class PersonAdmin(AuditedModelAdmin, UserAdmin):  # type: ignore[type-arg, misc]
             (name, {**options, "fields": [field for field in options["fields"] if field != "password"]})
             for name, options in fieldsets
         ]
+
+    def formfield_for_manytomany(self, db_field: Any, request: HttpRequest, **options: Any) -> Any:
+        """There are four roles: boxes to tick say more than lists to move them between."""
+        return super().formfield_for_manytomany(db_field, request, **options, widget=forms.CheckboxSelectMultiple)
 
     def has_change_permission(self, request: HttpRequest, obj: models.Model | None = None) -> bool:
         """An administrator cannot take over an account that may do everything."""

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils.functional import Promise
 from django.utils.safestring import SafeString
@@ -16,7 +16,7 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
 from config import times
-from config.admin import AuditedModelAdmin, badge
+from config.admin import AuditedModelAdmin, badge, list_of
 from config.forms import ActForm, Done, reason_field
 from incidents import handling
 from incidents.admin.decisions import ATTENTION, in_lines
@@ -122,6 +122,15 @@ class SendingAdmin(AuditedModelAdmin):
         """The row, or how it reads until somebody holds or a fault stops it: whoever only looks writes nothing."""
         found: Sending | None = super().get_object(request, object_id, from_field)
         return found or (Sending() if object_id == str(Sending.THE_ONE) else None)
+
+    def history_view(
+        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Nothing was written before somebody held it or a fault stopped it, so there may be no history yet."""
+        if not Sending.objects.exists():
+            self.message_user(request, _now("Sending was never held and never at fault: there is no history yet."))
+            return HttpResponseRedirect(list_of(Sending))
+        return super().history_view(request, object_id, extra_context)
 
     @admin.display(description=_("sending"))
     def state_badge(self, sending: Sending) -> SafeString:

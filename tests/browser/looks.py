@@ -62,7 +62,9 @@ document.addEventListener('securitypolicyviolation', event => {
 _STAND_STILL = """
 () => {
     const sheet = new CSSStyleSheet()
-    sheet.replaceSync('*, *::before, *::after { transition: none !important; animation: none !important }')
+    sheet.replaceSync('*, *::before, *::after { transition: none !important; animation: none !important }'
+        // what sticks to the edge covers what is below it until that is scrolled to
+        + '.submit-row { position: static !important }')
     document.adoptedStyleSheets = [...document.adoptedStyleSheets, sheet]
 }
 """

@@ -31,12 +31,10 @@ GLANCE = {"olga": View(375, "dark"), "max": View(1280, "light"), "aude": View(19
 OUT_OF_REACH = {
     "admin:login": "seen by who has not signed in",
     "incidents:acknowledge": "seen by clients",
-    "demo_message_html": "inside the page of the message",
     "admin:incidents_sending_release": "while sending is held",
-    "admin:incidents_notice_simple_history": "notices have a history only once somebody has decided about one",
     **{
         f"admin:{name}_add": "made by what happens, never by hand"
-        for name in ("incidents_deadline", "incidents_notice", "incidents_sending")
+        for name in ("incidents_deadline", "incidents_notice", "incidents_sending", "config_export")
     },
     **{
         f"admin:reviews_{name}_add": "made on the page of an incident or of its review"

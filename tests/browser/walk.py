@@ -19,7 +19,7 @@ from tests import cast
 URLCONF = "tests.reviews.demo_urls"  # the product's addresses with those of the demo's inbox
 _HREF = re.compile(r"""<a\b[^>]*?\shref=["']([^"'#]*)""", re.IGNORECASE)
 #: So many pages of one kind are read for their links; of these enough to find an object in every state.
-ENOUGH = defaultdict(lambda: 2, {"admin:incidents_incident_change": 40, "admin:incidents_notice_change": 8})
+ENOUGH = defaultdict(lambda: 2, {"admin:incidents_incident_change": 40, "admin:incidents_notice_change": 25})
 #: Parts of a query that make no other kind of page.
 SAME_PAGE = {"o", "p", "page", "e", "q", "_changelist_filters", "_to_field", "next", "client", "clients"}
 #: Addresses at which there is no page for anybody, and why.
@@ -32,6 +32,9 @@ NO_PAGE = {
     "admin:password_change_done": "shown once a password was changed",
     "admin:incidents_incident_evidence_pdf": "a file",
     "demo_message_source": "a file",
+    "demo_message_html": "a mail inside its page",
+    "admin:incidents_notice_mail": "a mail inside its page",
+    "admin:incidents_incident_goes_out_mail": "a mail inside its page",
 }
 
 
@@ -54,7 +57,7 @@ def kind_of(address: str) -> Kind | None:
     except Resolver404:
         return None
     name = match.view_name
-    if match.url_name is None or name in NO_PAGE:
+    if match.url_name is None or not is_page(name):
         return None
     query = {key for key, _value in parse_qsl(parts.query)} - SAME_PAGE
     if query and name.endswith("_changelist"):
@@ -63,8 +66,13 @@ def kind_of(address: str) -> Kind | None:
 
 
 def names() -> set[str]:
-    """Of every address at which there is a page. Nothing can be deleted, so the pages for that are refusals."""
-    return {name for name in _names(get_resolver(URLCONF)) if name not in NO_PAGE and not name.endswith("_delete")}
+    """Of every address at which there is a page."""
+    return {name for name in _names(get_resolver(URLCONF)) if is_page(name)}
+
+
+def is_page(name: str) -> bool:
+    """Nothing can be deleted, so the pages for that are refusals; exports are files."""
+    return name not in NO_PAGE and not name.endswith(("_delete", "_export"))
 
 
 def _names(resolver: URLResolver, prefix: str = "") -> Iterator[str]:

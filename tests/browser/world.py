@@ -15,11 +15,14 @@ from contextlib import closing, contextmanager
 from django.conf import settings
 from django.utils import timezone
 
-from agreements.models import Client, Contact, Obligation, Service, Severity
+from agreements.models import Client, Contact, Obligation, Service, ServiceAgreement, Severity
 from config.celery import app as celery
 from config.env import MailRelay
-from incidents import lifecycle, outbox
-from incidents.models import Incident, Notice
+from config.history import acting
+from config.models import Export
+from incidents import handling, lifecycle, outbox
+from incidents.models import Incident, MessageTemplate, Notice
+from incidents.models.notice import NoticeKind, NoticeState
 from reviews.demo import story
 from reviews.demo import world as demo
 from reviews.demo.inbox import Inbox, MailServer
@@ -45,6 +48,7 @@ def make() -> None:
         _make_one_of_two(now)
         _name_without_mercy(now)
         _lose_mail(sink, now)
+    _decide(now)
     told = Notice.objects.filter(client__name="Northwind", accepted_at__isnull=False).latest("pk")
     print(re.findall(r"/notice/\S+", told.text)[-1])
 
@@ -113,6 +117,21 @@ def _name_without_mercy(now: dt.datetime) -> None:
     olga = demo.people()["olga"]
     lifecycle.note(incident, by=olga, now=now, text=ENDLESS * 38)
     lifecycle.notify_client(incident, by=olga, now=now, message=MARKUP + ENDLESS * 38)
+
+
+def _decide(now: dt.datetime) -> None:
+    """What has a page only once somebody has done it."""
+    max_, ada = demo.people()["max"], demo.people()["ada"]
+    handling.hold(by=ada, now=now, reason="The mail server moves.")
+    handling.release(by=ada, now=now, reason="It has moved.")
+    stuck = Notice.objects.filter(state=NoticeState.REVIEW, contact__isnull=True)[0]
+    handling.set_aside(stuck, by=max_, now=now, reason="Known already.")
+    incident = Incident.objects.get(title="Objects cannot be listed")
+    agreement = ServiceAgreement.objects.get(reference="CT-2024-11")
+    lifecycle.exclude_agreement(incident, agreement, by=max_, now=now, reason="Not its region.")
+    with acting(max_):
+        MessageTemplate.objects.create(name="Investigating", kind=NoticeKind.UPDATE, text="We are looking into it.")
+        Export.objects.create(at=now, by=max_, listed="incidents.incident", query="", rows=0, sha256="0" * 64)
 
 
 def _lose_mail(sink: SmtpSink, now: dt.datetime) -> None:
