@@ -15,6 +15,7 @@ SPAN = dt.timedelta(hours=24)
 LEVELS = 4  # marks that can stand above each other
 APART = dt.timedelta(minutes=30)  # marks on one level do not touch, on a screen of some width
 EVERY = 4  # hours between two labels
+NEAR = dt.timedelta(hours=3)  # where a label would be written over that of the present
 _STEP = dt.timedelta(minutes=15)  # all zones of today are whole steps from UTC
 
 
@@ -73,7 +74,7 @@ def _hours(now: dt.datetime) -> Iterator[tuple[str, str]]:
         instant = dt.datetime.fromtimestamp(step * _STEP.total_seconds(), dt.UTC)
         local = timezone.localtime(instant)
         if local.minute == 0 and local.hour % EVERY == 0 and instant - now < SPAN - _STEP:
-            yield _place(instant, now), f"{local:%H:%M}"
+            yield _place(instant, now), f"{local:%H:%M}" if instant - now >= NEAR else ""
 
 
 def _in_words(falling: Sequence[tuple[dt.datetime, str]], now: dt.datetime) -> str:

@@ -84,6 +84,7 @@ function offerFullScreen() {
 
 if (board) {
   document.addEventListener("visibilitychange", seen);
+  document.addEventListener("board:refresh", refresh); // for whoever does not want to wait
   timer = setTimeout(refresh, every);
   offerFullScreen();
 }
