@@ -42,7 +42,7 @@ class Reading:
     def of(cls, *trails: Any, more: int = 0) -> Self:
         """As things stand now. A trail is a queryset of history rows."""
         first, *others = (_newest(number, trail) for number, trail in enumerate(trails))
-        newest = dict(first.union(*others, all=True))
+        newest = dict(first.union(*others, all=True))  # one query for all
         return cls(tuple(newest.get(number) or 0 for number in range(len(trails))), more, uuid.uuid4())
 
     def sealed(self, about: str) -> str:

@@ -73,6 +73,7 @@ class Directory:
 
     incidents: Sequence[Incident]
     clients: Collection[int] | None = None  # only these; one incident may fall under a thousand agreements
+    known: Iterable[Deadline] | None = None  # all of them, where they have been read already, with what is named below
     contacts: dict[int, list[Contact]] = field(default_factory=lambda: defaultdict(list))
     responders: dict[int, list[User]] = field(default_factory=lambda: defaultdict(list))
     services: dict[int, list[str]] = field(default_factory=lambda: defaultdict(list))
@@ -82,10 +83,7 @@ class Directory:
 
     def __post_init__(self) -> None:
         ids = {incident.pk for incident in self.incidents}
-        deadlines = Deadline.objects.filter(incident__in=ids).select_related("commitment", "agreement", "client")
-        if self.clients is not None:
-            deadlines = deadlines.filter(client__in=self.clients)
-        for deadline in deadlines.order_by(models.F("due_at").asc(nulls_last=True), "pk"):
+        for deadline in self._deadlines(ids) if self.known is None else self.known:
             self.deadlines[deadline.incident_id, deadline.client_id].append(deadline)
         read_terms(deadline.terms_copy_id for rows in self.deadlines.values() for deadline in rows)
         client_ids = {client_id for _incident, client_id in self.deadlines}
@@ -101,6 +99,12 @@ class Directory:
         members = get_user_model().groups.through.objects.filter(group__name__in=staff, user__in=list(reachable))
         for user_id, role in members.order_by("user").values_list("user", "group__name"):
             staff[role].append(reachable[user_id])
+
+    def _deadlines(self, incidents: Collection[int]) -> models.QuerySet[Deadline]:
+        found = Deadline.objects.filter(incident__in=incidents).select_related("commitment", "agreement", "client")
+        if self.clients is not None:
+            found = found.filter(client__in=self.clients)
+        return found.order_by(models.F("due_at").asc(nulls_last=True), "pk")
 
     def recipients(self, audience: Iterable[Audience], deadline: Deadline) -> list[Recipient]:
         """Each address once, clients before colleagues."""

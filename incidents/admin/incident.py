@@ -14,7 +14,6 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from config.forms import ActForm
-from incidents import notices
 from incidents.admin import compose, declare, goes_out
 from incidents.admin import evidence as evidence_pages
 from incidents.admin.incident_list import IncidentList
@@ -81,7 +80,6 @@ class IncidentAdmin(IncidentList):
                 now=timezone.now(),
                 by=by,
                 buttons=buttons,
-                directory=notices.Directory([incident]),
                 view=request.GET.get("timeline", ""),
             ),
             "note": Note(subject=incident, by=by),

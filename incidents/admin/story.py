@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator, Sequence
+import uuid
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
-from django.db.models import TextChoices
+from django.db.models import Q, TextChoices
 from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
@@ -66,20 +68,24 @@ def of(incident: Incident, to_clients: Sequence[Notice], view: str) -> Story:
         entries = entries.filter(is_client_visible=True)
     elif chosen == View.CHANGES:
         entries = entries.filter(is_note=False)
-    lines = [*_written(list(entries[: SHOWN + 1])), *_edits(incident), *_delivered(to_clients), *_read(to_clients)]
+    newest = list(entries[: SHOWN + 1])
+    own, timeline = trail.trails(incident)
+    edits = list(own.order_by("-history_id")[: SHOWN + 1])
+    is_asked = Q(id__in=[entry.pk for entry in newest]) | Q(request_id__in=[row.request_id for row in edits])
+    told = timeline.filter(is_asked, history_type="+").values_list(
+        "id", "request_id", "history_change_reason", "is_note"
+    )
+    reasons = {pk: reason or "" for pk, _act, reason, _is_note in told}
+    verbs = {act for _pk, act, _reason, is_note in told if not is_note}
+    lines = [*_written(newest, reasons), *_edits(edits, verbs), *_delivered(to_clients), *_read(to_clients)]
     wanted = sorted((line for line in lines if line.is_in(chosen)), key=lambda line: line.at, reverse=True)
     return Story(chosen, wanted[:SHOWN], len(wanted) > SHOWN)
 
 
-def _written(entries: Sequence[TimelineEntry]) -> Iterator[Line]:
+def _written(entries: Sequence[TimelineEntry], reasons: Mapping[int, str]) -> Iterator[Line]:
     """Entries of the timeline; those that verbs wrote with the reason that was given for it."""
-    reasons = dict(
-        TimelineEntry.history.filter(id__in=[entry.pk for entry in entries], history_type="+").values_list(
-            "id", "history_change_reason"
-        )
-    )
     for entry in entries:
-        reason = reasons.get(entry.pk) or ""
+        reason = reasons.get(entry.pk, "")
         yield Line(
             at=entry.happened_at,
             text=entry.text,
@@ -91,13 +97,9 @@ def _written(entries: Sequence[TimelineEntry]) -> Iterator[Line]:
         )
 
 
-def _edits(incident: Incident) -> Iterator[Line]:
+def _edits(rows: Sequence[Any], verbs: Collection[uuid.UUID]) -> Iterator[Line]:
     """What was changed on the page itself, field by field; what verbs changed says their own entry."""
-    own, timeline = trail.trails(incident)
-    latest = list(own.order_by("-history_id")[: SHOWN + 1])
-    acts = [row.request_id for row in latest]
-    verbs = set(timeline.filter(request_id__in=acts, is_note=False).values_list("request_id", flat=True))
-    for after, before in pairwise(latest):
+    for after, before in pairwise(rows):
         if after.request_id not in verbs:
             change = edit_between(before, after)
             yield Line(change.at, change.what, change.actor_name, change.reason, is_change=True)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from django.db.models import Prefetch, QuerySet, prefetch_related_objects
+from django.db.models import F, Prefetch, QuerySet, prefetch_related_objects
 from django.urls import reverse
 from django.utils.functional import Promise, cached_property
 from django.utils.safestring import SafeString
@@ -329,19 +329,21 @@ class Workspace:
 def with_parts(incident: Incident) -> Incident:
     """The same, with what its verbs ask to know whether they are lawful."""
     affected = AffectedAgreement.objects.select_related("agreement__client", "agreement__owner")
-    prefetch_related_objects([incident], "pauses", "deadlines", Prefetch("affected_agreements", affected))
+    deadlines = Deadline.objects.select_related("commitment", "agreement", "client")
+    deadlines = deadlines.order_by(F("due_at").asc(nulls_last=True), "pk")
+    parts = Prefetch("deadlines", deadlines), Prefetch("affected_agreements", affected)
+    prefetch_related_objects([incident], "pauses", *parts)
     return incident
 
 
-def workspace_of(
-    incident: Incident, *, now: dt.datetime, by: User, buttons: list[Button], directory: notices.Directory, view: str
-) -> Workspace:
-    """`incident` with its parts, `directory` of it alone; `view` is which half of its story is wanted."""
+def workspace_of(incident: Incident, *, now: dt.datetime, by: User, buttons: list[Button], view: str) -> Workspace:
+    """Of an incident with its parts; `view` names the part of its story that is wanted."""
+    deadlines = list(incident.deadlines.all())
+    directory = notices.Directory([incident], known=deadlines)
     affected = sorted(
         incident.affected_agreements.all(),
         key=lambda found: (found.is_excluded, found.agreement.client.name, str(found.agreement)),
     )
-    deadlines = [deadline for found in directory.deadlines.values() for deadline in found]
     owners = {found.agreement_id: found.agreement for found in affected}
     for deadline in deadlines:
         deadline.incident = incident
