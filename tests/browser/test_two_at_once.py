@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, ViewportSize, expect
 
 from tests import cast
 from tests.journeys.conftest import SMALL, Product
 from tests.journeys.conftest import product as product  # the fixture
 
 pytestmark = pytest.mark.parametrize("product", [SMALL], indirect=True)
-PHONE = {"width": 375, "height": 667}
+PHONE: ViewportSize = {"width": 375, "height": 667}
 
 
 @pytest.fixture
