@@ -87,6 +87,7 @@ def compare(old: ServiceAgreement, new: ServiceAgreement, *, now: dt.datetime) -
         commitments=tuple(_commitments(old, new)),
         around=(
             Row.of(_("In force"), [_span(old)], [_span(new)]),
+            Row.of(_("What each severity means"), _meanings(old), _meanings(new)),
             Row.of(_("Service calendar"), *_calendars(old.calendar, new.calendar)),
             Row.of(_("Services covered"), _services(old), _services(new)),
             Row.of(_("Contacts who get mail"), _contacts(old, now), _contacts(new, now)),
@@ -157,6 +158,13 @@ def _calendars(old: ServiceCalendar, new: ServiceCalendar) -> tuple[list[str], l
     if old == new:
         return [str(old)], [str(new)]
     return _days(old), _days(new)
+
+
+def _meanings(agreement: ServiceAgreement) -> list[str]:
+    return [
+        _("%(severity)s: %(words)s") % {"severity": row.get_severity_display(), "words": row.words}
+        for row in agreement.definitions.all()
+    ]
 
 
 def _days(calendar: ServiceCalendar) -> list[str]:

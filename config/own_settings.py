@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django import forms
 from django.contrib import admin, messages
 from django.db import transaction
@@ -9,12 +11,14 @@ from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpR
 from django.template.response import TemplateResponse
 from django.utils import translation
 from django.utils.translation import gettext as _now
+from django.utils.translation import gettext_lazy as _
 
-from config import zones
+from config import saved_filters, zones
 from config.history import acting
-from config.models import User
+from config.models import SavedFilter, User
 
 PAGE = "settings"
+BOARD = "board"  # the name under which the board keeps its filters
 METHODS = ("GET", "HEAD", "POST")
 REASON = "Changed own settings"  # kept in the trail, in the language of the product
 
@@ -22,12 +26,33 @@ REASON = "Changed own settings"  # kept in the trail, in the language of the pro
 class OwnSettings(forms.ModelForm):  # type: ignore[type-arg]
     """Nothing here needs a role: it changes what one person sees, and nothing else."""
 
+    landing = forms.ModelChoiceField(
+        SavedFilter.objects.none(),
+        label=_("The board opens with"),
+        required=False,
+        empty_label=_("everything"),
+        help_text=_("Filters that you have saved on the board."),
+    )
+
     class Meta:
         model = User
         fields = ("time_zone", "language")
         widgets = {
             "time_zone": forms.TextInput(attrs={"list": "zones", "autocomplete": "off", "spellcheck": "false"}),
         }
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        own = SavedFilter.objects.filter(user=self.instance, page=BOARD)
+        self.fields["landing"].queryset = own  # type: ignore[attr-defined]
+        self.initial["landing"] = own.filter(is_landing=True).first()
+
+    def save(self, commit: bool = True) -> User:
+        chosen, before = self.cleaned_data["landing"], self.initial["landing"]
+        if chosen != before:
+            saved_filters.land(chosen or before, here=chosen is not None)
+        saved: User = super().save(commit)
+        return saved
 
 
 def page(request: HttpRequest) -> HttpResponse:

@@ -598,3 +598,55 @@ def test_days_are_written_as_the_reader_writes_them(language: str, max_: User, c
 def test_the_browsers_language_does_not_stay_for_the_next_request(olga: User, client: Browser) -> None:
     client.get(reverse("incidents:acknowledge", args=["cut-off/"]), headers={"Accept-Language": "fr"})
     assert translation.get_language() == settings.LANGUAGE_CODE
+
+
+# ── nothing that colleagues read escapes gettext ────────────────────────────────────────────────────────────────────
+
+#: Words that are the same in every language.
+SAME_EVERYWHERE = {"Due Notice", "NW-2025-03"}
+#: Attributes that people read or hear.
+SAID_BY_ATTRIBUTE = re.compile(r"""\b(?:title|aria-label|alt|placeholder)=(?P<q>["'])(?P<text>.*?)(?P=q)""")
+#: What nobody reads, what a key is called, and what goes through gettext as a block.
+SKIPPED = (
+    r"\{#.*?#\}",
+    r"<!--.*?-->",
+    r"\{% comment.*?endcomment %\}",
+    r"<(script|style|kbd)\b.*?</\1>",
+    r"\{% block (?:bodyclass|coltype) %\}.*?\{% endblock %\}",
+    r"\{% blocktrans.*?endblocktrans(?:late)? %\}",
+)
+
+
+def unwrapped_texts(source: str) -> Iterator[str]:
+    """Words that stand in a template as they are, between its tags or in an attribute that is read."""
+    for skipped in SKIPPED:
+        source = re.sub(f"(?s){skipped}", " ", source)
+    source = re.sub(r"(?s)\{[%{].*?[%}]\}", "\0", source)
+    said = [found["text"] for found in SAID_BY_ATTRIBUTE.finditer(source)]
+    for text in (*said, *re.split(r"(?s)<[^>]*>", source)):
+        for piece in text.split("\0"):
+            words = html.unescape(" ".join(piece.split()))
+            if re.search(r"[^\W\d_]{2,}", words) and words not in SAME_EVERYWHERE:
+                yield words
+
+
+@pytest.mark.parametrize(
+    ("source", "found"),
+    [
+        ("<p>{% translate 'Save' %} · {{ name }}</p>", []),
+        ("<p>Save {{ name }}</p>", ["Save"]),
+        ('<a title="To the board" href="{% url "admin:index" %}">{{ x }}</a>', ["To the board"]),
+        ("{% blocktranslate %}Hello <b>you</b>{% endblocktranslate %}{# not said #}<b>×</b>", []),
+        ("<li{% if a %} class='is-next'{% endif %}>{{ b }}</li>", []),
+    ],
+)
+def test_the_search_for_unwrapped_texts_finds_what_it_should(source: str, found: list[str]) -> None:
+    assert list(unwrapped_texts(source)) == found
+
+
+STAFF_PAGES = sorted(path for path in (ROOT / "templates").rglob("*.html") if "admin" in path.parts)
+
+
+@pytest.mark.parametrize("path", STAFF_PAGES, ids=lambda path: str(path.relative_to(ROOT / "templates")))
+def test_every_text_of_the_admins_templates_goes_through_gettext(path: Path) -> None:
+    assert not list(unwrapped_texts(path.read_text()))

@@ -185,21 +185,23 @@ class Reading:
     validity: SafeString
     versions: list[tuple[versions.VersionLine, SafeString]]
     table: list[reading.Row]
+    severities: list[tuple[Severity, str]]  # with the agreement's own words for each, if it has any
     services: list[Service]
     contacts: list[Contact]
     heard: list[reading.Heard]
     heard_by_colleagues: list[reading.Heard]
     panels: list[Panel]
-    severities = Severity
 
 
 def reading_of(agreement: ServiceAgreement, request: HttpRequest, now: dt.datetime) -> Reading:
     commitments = list(Commitment.objects.of([agreement]))
+    meanings = dict(agreement.definitions.values_list("severity", "words"))
     return Reading(
         agreement=agreement,
         validity=validity_badge(agreement.validity(now)),
         versions=[(line, validity_badge(line.validity)) for line in versions.line(agreement, now=now)],
         table=reading.table(commitments),
+        severities=[(severity, meanings.get(severity, "")) for severity in Severity],
         services=[covered.service for covered in agreement.coverage.select_related("service").order_by("service")],
         contacts=list(agreement.client.contacts.all()),
         heard=reading.heard_by_contacts(commitments),

@@ -44,6 +44,7 @@ class Declare(ActForm):
     slug = "add"
     label = _("Declare incident")
     permission = "incidents.add_incident"
+    presets = ("title", "severity")
     field_order = ("title", "services", "severity", "detected_at", "minutes_ago", *MORE)
 
     token = forms.UUIDField(widget=forms.HiddenInput, required=False, initial=uuid.uuid4)
@@ -202,7 +203,8 @@ def _refuse_strangers(request: HttpRequest) -> None:
 
 def _form(request: HttpRequest, now: dt.datetime, *, is_preview: bool) -> Declare:
     data = request.POST if request.method == "POST" else None
-    return Declare(data, subject=None, by=request.user, now=now, is_preview=is_preview)
+    begun = {name: request.GET[name] for name in Declare.presets if name in request.GET}
+    return Declare(data, subject=None, by=request.user, now=now, is_preview=is_preview, initial=begun)
 
 
 def _ahead(request: HttpRequest, now: dt.datetime) -> Ahead:

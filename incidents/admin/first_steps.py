@@ -6,7 +6,7 @@ from django.urls import reverse
 from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
 
-from agreements.models import Service, Severity
+from agreements.models import Severity
 from config.admin import list_of
 from config.first_steps import Step, prefilled
 from config.models import User
@@ -40,10 +40,9 @@ def first_incident() -> Step:
 
 
 def _drill(user: User) -> str:
-    """Declared as critical on the first service, which is what most agreements are about."""
+    """Declared as critical, which is what most agreements are about."""
     return prefilled(
         reverse("admin:incidents_incident_add"),
         title=_now("Drill: nothing is wrong"),
         severity=Severity.CRITICAL.value,
-        services=Service.objects.filter(is_active=True).order_by("pk").values_list("pk", flat=True).first(),
     )

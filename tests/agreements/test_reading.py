@@ -15,6 +15,7 @@ from agreements.models import (
     ServiceAgreement,
     ServiceCoverage,
     Severity,
+    SeverityDefinition,
     Validity,
 )
 from config.models import User
@@ -167,9 +168,11 @@ def test_the_clause_is_compared_word_by_word_and_is_whole_on_both_sides(amended:
 def test_calendar_services_and_owner_are_compared(amended: ServiceAgreement, max_: User) -> None:
     amended.calendar, amended.owner = cast.office_hours(), max_
     amended.save()
+    SeverityDefinition.objects.create(agreement=amended, severity=Severity.CRITICAL, words="Nobody can work.")
     ServiceCoverage.objects.create(agreement=amended, service=cast.service("Payments"))
     assert amended.supersedes
     found = verdicts(amended.supersedes, amended)
+    assert found["What each severity means"] is Verdict.ADDED
     assert (found["Service calendar"], found["Services covered"], found["Owner"]) == (
         Verdict.CHANGED,
         Verdict.CHANGED,

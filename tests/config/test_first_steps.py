@@ -129,7 +129,9 @@ def test_each_page_is_filled_in_and_leads_back_until_an_incident_can_be_declared
     assert agreement.commitments.exists()
     assert board.next == "Colleagues with roles"
     drill = board.steps["A first incident: a drill"][1]
-    assert board.browser.get(drill).status_code == 200
+    declaring = html.unescape(board.browser.get(drill).content.decode())
+    assert 'value="Drill: nothing is wrong"' in declaring
+    assert re.search(r'value="critical"[^>]*checked', declaring)
 
 
 def test_the_last_step_takes_the_guide_away(root: User) -> None:

@@ -6,7 +6,7 @@ import pytest
 from django.test import Client as Browser
 from django.urls import reverse
 
-from config.models import User
+from config.models import SavedFilter, User
 
 URL = "/admin/settings/"
 BERLIN = {"time_zone": "Europe/Berlin", "language": "de"}
@@ -96,3 +96,23 @@ def test_saving_is_confirmed_in_the_language_that_was_chosen(olga: User, client:
     client.force_login(olga)
     saved = client.post(URL, BERLIN, follow=True)
     assert saved.headers["Content-Language"] == "de"
+
+
+def test_the_board_opens_with_the_filter_that_was_chosen_and_with_everything_again(
+    olga: User, max_: User, client: Browser
+) -> None:
+    own, other = (
+        SavedFilter.objects.create(user=person, page="board", name="Critical", query="severity=critical")
+        for person in (olga, max_)
+    )
+    client.force_login(olga)
+    client.post(URL, {**BERLIN, "landing": own.pk})
+    own.refresh_from_db()
+    assert own.is_landing
+    assert f'<option value="{own.pk}" selected>' in client.get(URL).content.decode()
+    assert client.post(URL, {**BERLIN, "landing": other.pk}).status_code == 200, "refused, on the page"
+    other.refresh_from_db()
+    assert not other.is_landing
+    client.post(URL, {**BERLIN, "landing": ""})
+    own.refresh_from_db()
+    assert not own.is_landing
