@@ -205,7 +205,8 @@ class TellForm(VerbForm):
 
     @property
     def typed(self) -> str:
-        return str(self["message"].value() or "")
+        """The message as it would be sent, whether or not it may be."""
+        return str(self["message"].value() or "").strip()
 
     @property
     def started_from(self) -> MessageTemplate | None:
@@ -280,7 +281,8 @@ class Notify(TellForm):
     obligation = Obligation.NOTIFY
     kind = NoticeKind.CLIENT_NOTICE
     message = message_field(
-        required=False, help_text=_("Added to what clients may be told; may be empty. Clients read it.")
+        required=False,
+        help_text=_("Clients read it. Leave it empty to send what clients may be told, as the incident says."),
     )
 
     def act(self, *, now: dt.datetime) -> Done:

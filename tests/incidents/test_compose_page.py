@@ -119,7 +119,7 @@ def test_what_will_be_refused_is_said_before_it_is_sent_and_what_was_typed_stays
 
 
 def test_what_is_sent_is_what_was_previewed(browser: Browser, incident: Incident) -> None:
-    form = typed("Northwind", message="For {client}, {contact}: {title}")
+    form = typed("Northwind", message="\r\nFor {client}, {contact}: {title} \r\n")
     page = browser.post(verb(incident, "notify"), {**form, "preview": pk("Northwind")})
     mail = browser.post(f"{verb(incident, 'notify')}mail/", form).content.decode()
     assert browser.post(verb(incident, "notify"), form).status_code == 302
