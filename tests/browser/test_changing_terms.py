@@ -42,3 +42,28 @@ def test_a_manager_applies_new_terms_to_an_open_incident_and_an_auditor_finds_wh
     moved = aude.get_by_role("row").filter(has_text=WHY)
     expect(moved).to_contain_text("Max Weber")
     expect(moved).to_contain_text(re.compile(r"due.*before:.*after:", re.IGNORECASE | re.DOTALL))
+
+
+def test_a_manager_amends_an_agreement_and_compares_its_versions_on_a_phone(
+    sign_in: SignIn, small_product: Product
+) -> None:
+    site = small_product.processes.start_web()
+    max_ = sign_in(site, "max", viewport={"width": 375, "height": 800})
+    max_.goto(f"{site}/admin/agreements/serviceagreement/1/change/")
+    expect(max_.get_by_role("row", name="Notify the client Critical")).to_contain_text("within 4 hours of detection, 24×7")
+
+    max_.get_by_role("link", name="Amend").first.click()
+    max_.locator("[name=effective_at]").fill("2035-01-01T00:00")
+    max_.locator("[name=reason]").fill("Amendment No. 1")
+    max_.get_by_role("button", name="Amend").click()
+    expect(max_.get_by_role("listitem").filter(has_text="Version 2")).to_contain_text("Coming")
+
+    max_.get_by_text("Edit this version").click()
+    max_.get_by_label("Clause:").fill("As agreed anew.")
+    max_.get_by_label("Reason for the change").fill("Amendment No. 1")
+    max_.get_by_role("button", name="Save", exact=True).click()
+    max_.goto(f"{site}/admin/agreements/serviceagreement/1/change/")
+    max_.get_by_role("link", name="Compare versions").first.click()
+    expect(max_.get_by_role("status").filter(has_text="2 things differ.")).to_be_visible()
+    expect(max_.locator("ins").first).to_contain_text("anew")
+    assert max_.evaluate("document.documentElement.scrollWidth") <= 375
