@@ -245,7 +245,7 @@ def measure(browser: Browser, visit: Visit, repeats: int) -> Took:
             asked.append(sum(spent) * 1000)
             counts = len(spent)
             rows = response.content.count(b"<tr")
-    return Took(counts, *(statistics.median(times) for times in (pages, busy, asked)), rows)
+    return Took(counts, statistics.median(pages), statistics.median(busy), statistics.median(asked), rows)
 
 
 def judged(visit: Visit, few: Took, many: Took) -> str:
