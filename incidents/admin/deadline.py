@@ -332,7 +332,7 @@ class DeadlineAdmin(FilteredAdmin):
     filterset_class = DeadlineListFilter
     tabs = (
         Tab(_("Open"), {"standing": "open"}),
-        Tab(_("Mine"), {"standing": "open", "responder": PersonFilter.ME}),
+        Tab(_("Mine"), {"standing": "open", "mine": "on"}),
         Tab(_("At risk"), {"standing": Standing.AT_RISK.value}),
         Tab(_("Missed"), {"standing": Standing.MISSED.value}),
         Tab(_("All"), {}),

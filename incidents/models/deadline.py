@@ -211,6 +211,8 @@ class Deadline(AuditedModel):
             models.Index(
                 fields=("due_at",), name="deadline_open", condition=Q(met_at__isnull=True, ended_at__isnull=True)
             ),
+            # the board's count of what was missed today, and the list by due day: of all, however many are done
+            models.Index(fields=("due_at",), name="deadline_due"),
             # the board's count of what is at risk
             models.Index(
                 fields=("at_risk_at",), name="deadline_at_risk", condition=Q(met_at__isnull=True, ended_at__isnull=True)

@@ -102,7 +102,8 @@ def test_mine_are_those_that_i_answer_and_at_risk_those_with_a_deadline_in_dange
     assert listed(browser, "incidents_incident", responder="max") == [late]
     assert listed(browser, "incidents_incident", responder="weber") == [late]
     assert listed(browser, "incidents_incident", standing="at_risk") == [late]
-    assert {d.incident for d in listed(browser, "incidents_deadline", standing="open", responder="me")} == {mine}
+    for params in ({"responder": "me"}, {"mine": "on"}):
+        assert {d.incident for d in listed(browser, "incidents_deadline", standing="open", **params)} == {mine}
 
 
 def test_incidents_are_filtered_by_the_names_of_client_service_and_agreement(
