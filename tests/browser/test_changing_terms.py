@@ -50,7 +50,8 @@ def test_a_manager_amends_an_agreement_and_compares_its_versions_on_a_phone(
     site = small_product.processes.start_web()
     max_ = sign_in(site, "max", viewport={"width": 375, "height": 800})
     max_.goto(f"{site}/admin/agreements/serviceagreement/1/change/")
-    expect(max_.get_by_role("row", name="Notify the client Critical")).to_contain_text("within 4 hours of detection, 24×7")
+    owed = max_.get_by_role("row", name="Notify the client Critical")
+    expect(owed).to_contain_text("within 4 hours of detection, 24×7")
 
     max_.get_by_role("link", name="Amend").first.click()
     max_.locator("[name=effective_at]").fill("2035-01-01T00:00")
