@@ -196,6 +196,6 @@ def _warns(audience: Audience) -> Case:
 def _moment(point: WarningPoint) -> str:
     """Short, for a table that says what the shares are shares of."""
     if point.percent is not None:
-        return _("at %(percent)d %%") % {"percent": point.percent}
+        return _("at %(percent)d\u00a0%%") % {"percent": point.percent}
     before = times.duration(dt.timedelta(minutes=point.minutes_before or 0))
     return _("%(span)s before the end") % {"span": before}

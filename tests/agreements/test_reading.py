@@ -70,8 +70,8 @@ class TestWhoHearsWhat:
             "low": "",
         }
         assert found["Holding notice"]["critical"] == "at 90 %, if nobody has notified them"
-        assert found["Warnings before a deadline"]["critical"] == "Notify the client: at 50 %, at 80 %"
-        assert found["Warnings to the managers"]["critical"] == "Notify the client: at 80 %"
+        assert found["Warnings before a deadline"]["critical"] == "Notify the client: at 50\u00a0%, at 80\u00a0%"
+        assert found["Warnings to the managers"]["critical"] == "Notify the client: at 80\u00a0%"
         assert not any(found["Updates"].values())
 
     def test_minutes_before_the_end_are_said_as_such(self, northwind: ServiceAgreement) -> None:
