@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 from agreements.models import Commitment, ServiceAgreement, Severity, SeverityDefinition
 
+NAMED = 8  # agreements that say the same
+
 
 @dataclass(frozen=True)
 class Meaning:
@@ -19,7 +21,16 @@ class Meaning:
 
     @property
     def names(self) -> str:
-        return ", ".join(str(agreement) for agreement in self.agreements)
+        """The first of the agreements; the others are `other_names`."""
+        return ", ".join(str(agreement) for agreement in self.agreements[:NAMED])
+
+    @property
+    def others(self) -> int:
+        return len(self.agreements[NAMED:])
+
+    @property
+    def other_names(self) -> str:
+        return ", ".join(str(agreement) for agreement in self.agreements[NAMED:])
 
 
 def guide(agreements: Collection[ServiceAgreement]) -> dict[Severity, list[Meaning]]:

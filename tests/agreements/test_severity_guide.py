@@ -44,6 +44,12 @@ def test_an_agreement_without_words_is_known_by_what_it_asks_for(northwind: Serv
     assert (low.words, low.asks) == ("", ()), "nothing is owed at that severity"
 
 
+def test_of_many_that_say_the_same_the_first_are_named_and_the_others_after_them() -> None:
+    found = [agreement(f"A-{number}", "dora") for number in range(10)]
+    [critical] = guide(found)[Severity.CRITICAL]
+    assert (critical.names.count("A-"), critical.others, critical.other_names) == (8, 2, "A-8, A-9")
+
+
 def test_however_many_agreements_are_read_in_two_queries(
     northwind: ServiceAgreement, django_assert_num_queries: Callable[[int], AbstractContextManager[Any]]
 ) -> None:
