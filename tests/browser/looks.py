@@ -69,6 +69,9 @@ _STAND_STILL = """
 }
 """
 _OPEN_ALL = "() => document.querySelectorAll('details:not([open])').forEach(part => { part.open = true })"
+_POSTS_TO = """
+() => [...document.forms].filter(form => form.method === 'post').map(form => new URL(form.action).pathname)
+"""
 _SETTLED = "() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => done())))"
 
 
@@ -88,11 +91,13 @@ _HEIGHTS = {375: 800, 1280: 900, 1920: 1080}
 
 
 class Eye:
-    """One reader's browser. `faults` has what is wrong, by page the views that show it."""
+    """One reader's browser. `faults` has what is wrong: by page, the views that show it."""
 
     def __init__(self, browser: Browser, who: str, cookies: Sequence[Any] = ()) -> None:
         self.faults: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
         self.looks = 0
+        #: By page, the addresses that its forms write to.
+        self.writes: dict[str, list[str]] = {}
         self._who = who
         self._heard: list[str] = []
         self._context = browser.new_context(timezone_id="UTC", locale="en-GB", reduced_motion="reduce")
@@ -127,6 +132,7 @@ class Eye:
 
     def look(self, name: str, views: Sequence[View] = VIEWS) -> None:
         """Look at what is open. The last look has every part opened that can be."""
+        self.writes[name] = self.page.evaluate(_POSTS_TO)
         self.page.evaluate(AXE_SCRIPT)
         self.page.evaluate(_STAND_STILL)
         for view in views:
