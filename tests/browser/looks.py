@@ -70,7 +70,9 @@ _STAND_STILL = """
 """
 _OPEN_ALL = "() => document.querySelectorAll('details:not([open])').forEach(part => { part.open = true })"
 _POSTS_TO = """
-() => [...document.forms].filter(form => form.method === 'post').map(form => new URL(form.action).pathname)
+() => [...document.forms]
+    .filter(form => form.getAttribute('method')?.toLowerCase() === 'post')
+    .map(form => new URL(form.getAttribute('action') ?? '', location).pathname)
 """
 _SETTLED = "() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => done())))"
 

@@ -27,6 +27,7 @@ def test_without_scripts_an_incident_is_declared_and_acknowledged(sign_in: SignI
     page.get_by_label("What is broken").fill("Object storage is down")
     page.get_by_role("checkbox", name="Object storage").check()
     page.get_by_role("radio", name="Critical").check()
+    page.locator("[name=minutes_ago]").fill("5")
     press(page, "Declare incident")
     expect(page.get_by_text("INC-2026-0001").first).to_be_visible()
     expect(page.get_by_text("Northwind").first).to_be_visible()

@@ -34,6 +34,7 @@ OUT_OF_REACH = {
     "admin:login": "seen by who has not signed in",
     "incidents:acknowledge": "seen by clients",
     "admin:incidents_sending_release": "while sending is held",
+    **{f"admin:config_export_{page}": "the list says all of it" for page in ("change", "history", "simple_history")},
     **{
         f"admin:{name}_add": "made by what happens, never by hand"
         for name in ("incidents_deadline", "incidents_notice", "incidents_sending", "config_export")

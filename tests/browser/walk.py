@@ -35,6 +35,9 @@ NO_PAGE = {
     "demo_message_html": "a mail inside its page",
     "admin:incidents_notice_mail": "a mail inside its page",
     "admin:incidents_incident_goes_out_mail": "a mail inside its page",
+    "admin:incidents_incident_notify_mail": "a mail inside its page",
+    "admin:incidents_incident_update_mail": "a mail inside its page",
+    "admin:saved_filters": "answers to POST alone",
 }
 
 
