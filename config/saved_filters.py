@@ -96,11 +96,13 @@ def read(request: HttpRequest, page: Page) -> Filters:
 def save(*, by: User, page: Page, name: str, query: str) -> SavedFilter:
     """Keep these filters under this name; a name that is taken gets them instead of its own."""
     own = SavedFilter.objects.filter(user=by, page=page.name)
+    new = SavedFilter(user=by, page=page.name, name=name)
+    new.clean_fields()  # before the database is asked about what it could not keep
     found = own.filter(name=name).first()
     if found is None:
         if own.count() >= MOST:
             raise ValidationError(_now("That would be more than %(most)d. Delete one first.") % {"most": MOST})
-        found = SavedFilter(user=by, page=page.name, name=name)
+        found = new
     found.query = page.kept(query)
     found.full_clean()
     found.save()
@@ -151,7 +153,8 @@ def _change(request: HttpRequest, page: Page, typed: Any) -> tuple[str, str]:
             land(saved, here=True)
         return _now("Saved as “%(name)s”.") % {"name": saved.name}, saved.query
     key = typed.get("filter", "")
-    saved_now = SavedFilter.objects.filter(user=by.pk, page=page.name, pk=key).first() if key.isdecimal() else None
+    is_key = key.isascii() and key.isdecimal() and len(key) < 19
+    saved_now = SavedFilter.objects.filter(user=by.pk, page=page.name, pk=key).first() if is_key else None
     if saved_now is None:
         raise Http404
     query = page.kept(typed.get("query", ""))

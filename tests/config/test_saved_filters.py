@@ -150,4 +150,5 @@ def test_saved_filters_cost_one_query_however_many(olga: User, olgas: Browser) -
 )
 def test_nothing_else_is_answered(olgas: Browser, method: str, path: str, status: int) -> None:
     assert getattr(olgas, method)(path, {"do": "save", "name": "x"}).status_code == status
-    assert olgas.post(CHANGE, {"do": "nonsense"}).status_code == 404
+    for key in ("", "0", "nonsense", "9" * 30):
+        assert olgas.post(CHANGE, {"do": "delete", "filter": key}).status_code == 404
