@@ -17,7 +17,6 @@ from email.utils import parseaddr
 from typing import Any
 
 from django.conf import settings
-from django.contrib.auth import get_user_model
 from django.db import models, transaction
 from django.template.loader import render_to_string
 from django.urls import reverse
@@ -64,7 +63,7 @@ class Recipient:
 
 
 def _reachable_staff() -> models.QuerySet[User]:
-    return get_user_model().objects.filter(is_active=True).exclude(email="")
+    return User.objects.filter(is_active=True).exclude(email="")
 
 
 @dataclass
@@ -96,7 +95,8 @@ class Directory:
         for affected in AffectedService.objects.filter(incident__in=ids).select_related("service"):
             self.services[affected.incident_id].append(affected.service.name)
         staff = {roles.MANAGER: self.managers, roles.OPERATOR: self.operators}
-        members = get_user_model().groups.through.objects.filter(group__name__in=staff, user__in=list(reachable))
+        memberships: Any = User.groups.through
+        members = memberships.objects.filter(group__name__in=staff, user__in=list(reachable))
         for user_id, role in members.order_by("user").values_list("user", "group__name"):
             staff[role].append(reachable[user_id])
 

@@ -1,0 +1,27 @@
+"""The base of every admin in the product, and the admin of people and of what they exported."""
+
+from config.admin import exports, people
+from config.admin.base import ACTING_METHODS, READING_METHODS, AuditedModelAdmin, Button, CappedPaginator
+from config.admin.reasons import ReadableChanges, ReasonForm, edit_between, edits_since
+from config.admin.values import act_url, badge, both_zones, link, list_of, page_of, zoned
+
+__all__ = [
+    "ACTING_METHODS",
+    "READING_METHODS",
+    "AuditedModelAdmin",
+    "Button",
+    "CappedPaginator",
+    "ReadableChanges",
+    "ReasonForm",
+    "act_url",
+    "badge",
+    "both_zones",
+    "edit_between",
+    "edits_since",
+    "exports",
+    "link",
+    "list_of",
+    "page_of",
+    "people",
+    "zoned",
+]

@@ -1,0 +1,91 @@
+"""The admin of people."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.contrib.auth.admin import UserAdmin
+from django.contrib.auth.forms import UserChangeForm
+from django.contrib.auth.models import Group
+from django.db import models
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.translation import gettext_lazy as _
+
+from config.admin.base import AuditedModelAdmin
+from config.admin.reasons import ReasonForm
+from config.first_steps import Step, prefilled
+from config.models import User
+from config.site import site
+
+admin.site.unregister(Group)  # roles are made by migrations; people get them on their own page
+
+
+class PersonForm(ReasonForm, UserChangeForm):  # type: ignore[type-arg]
+    """Django's own form of an account, which asks why."""
+
+
+@site.register_step(60)
+def people() -> Step:
+    return Step(
+        _("Colleagues with roles"),
+        _("Each with a mail address, or nobody is warned. Save the account first; its page then asks for the role."),
+        User.objects.filter(is_active=True, is_staff=True, groups__isnull=False),
+        "config.add_user",
+        lambda user: prefilled(reverse("admin:config_user_add"), time_zone=user.time_zone, language=user.language),
+    )
+
+
+@admin.register(User)
+class PersonAdmin(AuditedModelAdmin, UserAdmin):  # type: ignore[type-arg, misc]  # Django's forms, our base
+    """People who sign in, with their roles. Somebody who leaves is deactivated, never deleted."""
+
+    form = PersonForm
+    list_display = ("username", "first_name", "last_name", "email", "is_active", "time_zone")
+    list_filter = ("is_active", "groups")
+    filter_horizontal = ()
+    fieldsets = (
+        (None, {"fields": ("username", "password")}),
+        (_("Person"), {"fields": ("first_name", "last_name", "email", "time_zone", "language")}),
+        (_("Role"), {"fields": ("is_active", "is_staff", "groups")}),
+    )
+    add_fieldsets = (
+        (
+            None,
+            {
+                "fields": (
+                    "username",
+                    "first_name",
+                    "last_name",
+                    "email",
+                    "time_zone",
+                    "language",
+                    "usable_password",
+                    "password1",
+                    "password2",
+                )
+            },
+        ),
+    )
+
+    def get_fieldsets(self, request: HttpRequest, obj: models.Model | None = None) -> Any:
+        """Whoever may only read has no use for what Django shows of the password, a way to set another."""
+        fieldsets = super().get_fieldsets(request, obj)
+        if obj is None or self.has_change_permission(request, obj):
+            return fieldsets
+        return [
+            (name, {**options, "fields": [field for field in options["fields"] if field != "password"]})
+            for name, options in fieldsets
+        ]
+
+    def formfield_for_manytomany(self, db_field: Any, request: HttpRequest, **options: Any) -> Any:
+        """There are four roles: boxes to tick say more than lists to move them between."""
+        return super().formfield_for_manytomany(db_field, request, **options, widget=forms.CheckboxSelectMultiple)
+
+    def has_change_permission(self, request: HttpRequest, obj: models.Model | None = None) -> bool:
+        """An administrator cannot take over an account that may do everything."""
+        if isinstance(obj, User) and obj.is_superuser and not request.user.is_superuser:
+            return False
+        return super().has_change_permission(request, obj)
