@@ -21,6 +21,7 @@ from django.templatetags.i18n import BlockTranslateNode, TranslateNode
 from django.test import Client as Browser
 from django.urls import reverse
 from django.utils import timezone, translation
+from django.utils.translation import trim_whitespace
 
 from agreements.models import Client, Contact, Obligation, ServiceAgreement, Severity, SpecialDay, StartEvent
 from agreements.terms import agreed_terms
@@ -40,26 +41,12 @@ every_language = pytest.mark.parametrize("language", LANGUAGES)
 every_kind = pytest.mark.parametrize("kind", CLIENT_KINDS)
 
 
-# ── the texts that clients read, found in the source ────────────────────────────────────────────────────────────────
+# ── the texts of the product, found in the source ───────────────────────────────────────────────────────────────────
 
-#: Templates for colleagues; all others of these folders are for clients.
-STAFF_TEMPLATES = {"_staff", "alarm", "canary", "overdue", "staff_warning"}
-#: The Python that makes words for clients: in which file, and there in which definitions (all of it if none is named).
-CLIENT_PYTHON: dict[str, set[str]] = {
-    "agreements/models/commitment.py": {
-        "Severity",
-        "Obligation",
-        "StartEvent",
-        "event_in_words",
-        "allowance_in_words",
-    },
-    "agreements/terms.py": set(),
-    "config/times.py": {"_show"},
-    "incidents/models/incident.py": {"Status"},
-    "incidents/models/notice.py": {"NoticeKind"},
-    "incidents/notices.py": {"OWED_TO_CLIENT", "AgreedLine", "_plain_facts", "_late_note"},
-    "incidents/views.py": set(),
-}
+#: Folders whose Python speaks to people.
+FLOORS = ("agreements", "config", "incidents", "reviews")
+#: gettext by the names that we import it under.
+SINGULAR = {"_", "_now", "_lazy", "gettext", "gettext_lazy", "gettext_noop"}
 
 
 class Text(NamedTuple):
@@ -70,25 +57,24 @@ class Text(NamedTuple):
     context: str = ""
 
 
-def client_texts() -> dict[Text, str]:
-    """Every text that clients read, and the file that it was first found in."""
+def texts() -> dict[Text, str]:
+    """Every text that is to be translated, and the file that it was first found in."""
     found: dict[Text, str] = {}
-    for path, texts in (*_texts_in_templates(), *_texts_in_python()):
-        for text in texts:
+    for path, there in (*_texts_in_templates(), *_texts_in_python()):
+        for text in there:
             found.setdefault(text, path)
     return found
 
 
 def _texts_in_templates() -> Iterator[tuple[str, list[Text]]]:
-    paths = (*ROOT.glob("templates/notices/*"), *ROOT.glob("templates/incidents/acknowledge*"))
-    for path in sorted(paths):
-        if path.name.partition(".")[0] in STAFF_TEMPLATES:
-            continue
+    for path in sorted(ROOT.glob("templates/**/*.*")):
         name = str(path.relative_to(ROOT / "templates"))
         nodes = get_template(name).template.nodelist  # type: ignore[attr-defined]
         single = [_translated(node) for node in nodes.get_nodes_by_type(TranslateNode)]
         blocks = [_block_translated(node) for node in nodes.get_nodes_by_type(BlockTranslateNode)]
-        yield f"templates/{name}", single + blocks
+        # `_("text")` as the argument of another tag
+        said = re.findall(r"""[:=|( ]_\("([^"]+)"\)""", path.read_text())
+        yield f"templates/{name}", [*single, *blocks, *map(Text, said)]
 
 
 def _translated(node: TranslateNode) -> Text:
@@ -99,33 +85,32 @@ def _translated(node: TranslateNode) -> Text:
 def _block_translated(node: BlockTranslateNode) -> Text:
     singular, _names = node.render_token_list(node.singular)
     plural = node.render_token_list(node.plural)[0] if node.plural else ""
-    return Text(singular, plural, str(node.message_context.resolve(Context())) if node.message_context else "")
+    context = str(node.message_context.resolve(Context())) if node.message_context else ""
+    return Text(_trimmed(node, singular), _trimmed(node, plural), context)
+
+
+def _trimmed(node: BlockTranslateNode, text: str) -> str:
+    return trim_whitespace(text) if node.trimmed else text
 
 
 def _texts_in_python() -> Iterator[tuple[str, list[Text]]]:
-    for path, names in CLIENT_PYTHON.items():
-        defined = {_name(node): node for node in ast.parse((ROOT / path).read_text()).body}
-        assert names <= defined.keys(), f"{path} no longer defines {names - defined.keys()}"
-        chosen = [node for name, node in defined.items() if not names or name in names]
-        calls = [call for node in chosen for call in ast.walk(node) if isinstance(call, ast.Call)]
-        yield path, [text for call in calls if (text := _called(call)) is not None]
-
-
-def _name(node: ast.stmt) -> str:
-    if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
-        return node.targets[0].id
-    return getattr(node, "name", f"line {node.lineno}")
+    for floor in FLOORS:
+        for path in sorted((ROOT / floor).rglob("*.py")):
+            if "migrations" not in path.parts:
+                calls = (node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call))
+                there = [text for call in calls if (text := _called(call)) is not None]
+                yield str(path.relative_to(ROOT)), there
 
 
 def _called(call: ast.Call) -> Text | None:
-    function = call.func.id.removesuffix("_lazy") if isinstance(call.func, ast.Name) else ""
-    words = [word.value for word in call.args if isinstance(word, ast.Constant) and isinstance(word.value, str)]
-    if function in ("_", "gettext") and len(words) == 1:
-        return Text(words[0])
-    if function == "ngettext":
-        return Text(words[0], words[1])
-    if function == "pgettext":
-        return Text(words[1], "", words[0])
+    name = call.func.id if isinstance(call.func, ast.Name) else ""
+    said = [word.value for word in call.args if isinstance(word, ast.Constant) and isinstance(word.value, str)]
+    if name in SINGULAR and len(said) == 1:
+        return Text(said[0])
+    if name.removesuffix("_lazy") == "ngettext":
+        return Text(said[0], said[1])
+    if name.removesuffix("_lazy") == "pgettext":
+        return Text(said[1], "", said[0])
     return None
 
 
@@ -167,10 +152,10 @@ def entries(language: str) -> list[Entry]:
 
 class TestCatalogues:
     @every_language
-    def test_they_hold_what_clients_read_and_nothing_else(self, language: str) -> None:
-        there, read = [entry.text for entry in entries(language)], client_texts()
-        assert sorted(read.keys() - set(there)) == [], "texts without an entry"
-        assert sorted(set(there) - read.keys()) == [], "entries that no client reads"
+    def test_they_hold_every_text_and_nothing_else(self, language: str) -> None:
+        there, said = [entry.text for entry in entries(language)], texts()
+        assert sorted(said.keys() - set(there)) == [], "texts without an entry"
+        assert sorted(set(there) - said.keys()) == [], "entries for what nothing says any more"
         assert len(there) == len(set(there)), "an entry stands there twice"
 
     @every_language
@@ -186,7 +171,7 @@ class TestCatalogues:
             originals = (entry.text.msgid, entry.text.plural or entry.text.msgid)
             for said, original in zip(entry.translations, originals, strict=False):
                 assert _placeholders(said) == _placeholders(original), entry.text
-                assert not re.search(r"[<>&\n]", said), f"{said!r}: texts are put into HTML as they are"
+                assert _markup(said) == _markup(original), f"{said!r}: texts are put into HTML as they are"
 
     @every_language
     def test_the_compiled_file_says_what_the_readable_one_says(self, language: str) -> None:
@@ -211,6 +196,11 @@ class TestCatalogues:
         owed = [said[Text(str(label))] for label in notices.OWED_TO_CLIENT.values()]
         assert max(map(len, facts)) + 2 <= width["11"]
         assert max(map(len, owed)) <= width["17"]
+
+
+def _markup(text: str) -> list[str]:
+    """What means something in HTML or in an attribute."""
+    return sorted(re.findall(r'<[^>]*>|[<>&"\n]', text))
 
 
 def _placeholders(text: str) -> list[str]:
@@ -315,6 +305,21 @@ class TestMails:
         assert fallback.html.startswith("<!doctype html><body><!-- late note --><p>"), (
             "paragraphs, not their markup as text"
         )
+
+    def test_a_colleague_is_written_to_in_the_language_that_they_chose(
+        self, incident: Incident, olga: User, northwind: ServiceAgreement
+    ) -> None:
+        User.objects.filter(pk=olga.pk).update(language="de")
+        Contact.objects.update(is_active=False)
+        directory = notices.Directory([incident])
+        alarms = notices.no_contact_alarm(
+            incident, northwind.client, directory, now=at("12:00"), deadline=None, moment="m"
+        )
+        (alarm,) = [alarm for alarm in alarms if alarm.user_id == olga.pk]
+        said = parts(alarm)
+        assert "Northwind" in said
+        assert "has no contact" not in said
+        assert "Schweregrad" in said
 
     @every_language
     @every_kind
