@@ -72,6 +72,7 @@ _OPEN_ALL = "() => document.querySelectorAll('details:not([open])').forEach(part
 _POSTS_TO = """
 () => [...document.forms]
     .filter(form => form.getAttribute('method')?.toLowerCase() === 'post')
+    .filter(form => [...form.elements].some(part => ['submit', 'image'].includes(part.type)))
     .map(form => new URL(form.getAttribute('action') ?? '', location).pathname)
 """
 _SETTLED = "() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => done())))"
@@ -98,7 +99,7 @@ class Eye:
     def __init__(self, browser: Browser, who: str, cookies: Sequence[Any] = ()) -> None:
         self.faults: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
         self.looks = 0
-        #: By page, the addresses that its forms write to.
+        #: By page, the addresses that its buttons write to.
         self.writes: dict[str, list[str]] = {}
         self._who = who
         self._heard: list[str] = []

@@ -21,8 +21,8 @@ from config.env import MailRelay
 from config.history import acting
 from config.models import Export
 from incidents import handling, lifecycle, outbox
-from incidents.models import Incident, MessageTemplate, Notice
-from incidents.models.notice import NoticeKind, NoticeState
+from incidents.models import Incident, Notice
+from incidents.models.notice import NoticeState
 from reviews.demo import story
 from reviews.demo import world as demo
 from reviews.demo.inbox import Inbox, MailServer
@@ -130,7 +130,6 @@ def _decide(now: dt.datetime) -> None:
     agreement = ServiceAgreement.objects.get(reference="CT-2024-11")
     lifecycle.exclude_agreement(incident, agreement, by=max_, now=now, reason="Not its region.")
     with acting(max_):
-        MessageTemplate.objects.create(name="Investigating", kind=NoticeKind.UPDATE, text="We are looking into it.")
         Export.objects.create(at=now, by=max_, listed="incidents.incident", query="", rows=0, sha256="0" * 64)
 
 
