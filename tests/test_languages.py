@@ -79,7 +79,8 @@ def _texts_in_templates() -> Iterator[tuple[str, list[Text]]]:
 
 def _translated(node: TranslateNode) -> Text:
     context = node.message_context.resolve(Context()) if node.message_context else ""
-    return Text(str(node.filter_expression.var.literal), "", str(context))
+    # Django doubles the percent signs of this tag's text before it looks it up.
+    return Text(str(node.filter_expression.var.literal).replace("%", "%%"), "", str(context))
 
 
 def _block_translated(node: BlockTranslateNode) -> Text:

@@ -8,6 +8,7 @@ from typing import Any
 from django import forms
 from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from config.bulk import BulkForm
 from config.forms import of
@@ -31,7 +32,7 @@ class IncidentsForm(BulkForm):
 
 class AcknowledgeMany(IncidentsForm):
     slug = "acknowledge-many"
-    label = _("Acknowledge")
+    label = pgettext_lazy("verb", "Acknowledge")
 
     def verb(self, incident: Incident, *, reason: str, now: dt.datetime) -> Incident:
         return lifecycle.acknowledge(incident, by=self.by, now=now, reason=reason)
@@ -39,7 +40,7 @@ class AcknowledgeMany(IncidentsForm):
 
 class CloseMany(IncidentsForm):
     slug = "close-many"
-    label = _("Close")
+    label = pgettext_lazy("verb", "Close")
 
     def verb(self, incident: Incident, *, reason: str, now: dt.datetime) -> Incident:
         return lifecycle.close(incident, by=self.by, now=now, reason=reason)

@@ -16,7 +16,7 @@ from django.http import QueryDict
 from django.utils.functional import Promise, cached_property
 from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
-from django.utils.translation import ngettext
+from django.utils.translation import ngettext, pgettext_lazy
 
 from agreements.models import Client, Contact, Obligation, ServiceAgreement, StartEvent
 from config import instants, times
@@ -99,7 +99,7 @@ def message_field(**options: Any) -> forms.CharField:
 @verb
 class Acknowledge(VerbForm):
     slug = "acknowledge"
-    label = _("Acknowledge")
+    label = pgettext_lazy("verb", "Acknowledge")
     lawful_in = (Status.DECLARED,)
     at = at_field()
     reason = reason_field(required=False)
@@ -367,7 +367,7 @@ class RecordTold(VerbForm):
 @verb
 class Mitigate(VerbForm):
     slug = "mitigate"
-    label = _("Mitigate")
+    label = pgettext_lazy("verb", "Mitigate")
     lawful_in = (Status.DECLARED, Status.ACKNOWLEDGED)
     at = at_field()
     reason = reason_field(required=False)
@@ -387,7 +387,7 @@ class Mitigate(VerbForm):
 @verb
 class Resolve(VerbForm):
     slug = "resolve"
-    label = _("Resolve")
+    label = pgettext_lazy("verb", "Resolve")
     at = at_field()
     reason = reason_field(required=False)
 
@@ -427,7 +427,7 @@ class Reopen(VerbForm):
 @verb
 class Close(VerbForm):
     slug = "close"
-    label = _("Close")
+    label = pgettext_lazy("verb", "Close")
     lawful_in = (Status.RESOLVED,)
     reason = reason_field(required=False)
 
