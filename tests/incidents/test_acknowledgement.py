@@ -32,7 +32,7 @@ from tests import cast
 pytestmark = pytest.mark.django_db
 
 SECRETS = "the disk controller was bought second-hand"
-HOSTILE = "<script>alert(1)</script> & <b>bold</b> {{ incident.description }}"
+HOSTILE = "<script>alert(1)</script> & <b>bold</b> %(title)s"
 SEALED = {
     "Cache-Control": "no-store",
     "X-Robots-Tag": "noindex, nofollow",
@@ -217,7 +217,7 @@ class TestReading:
 
     def test_what_people_typed_is_shown_and_not_obeyed(self, notice: Notice, client: Browser) -> None:
         page = text_of(client.get(address_of(notice)))
-        assert "&lt;script&gt;alert(1)&lt;/script&gt; &amp; &lt;b&gt;bold&lt;/b&gt; {{ incident.description }}" in page
+        assert "&lt;script&gt;alert(1)&lt;/script&gt; &amp; &lt;b&gt;bold&lt;/b&gt; %(title)s" in page
         assert "<script" not in page
 
     def test_a_late_notice_says_so_as_the_mail_did(self, notice: Notice, client: Browser) -> None:
