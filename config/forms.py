@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 from django import forms
 from django.contrib import messages
+from django.contrib.admin.widgets import AutocompleteSelect
 from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models, transaction
@@ -129,11 +130,31 @@ def of(model: type[models.Model], name: str, **options: Any) -> Any:
     return field.formfield(**options)  # type: ignore[union-attr]
 
 
+class RowChooser(AutocompleteSelect):
+    """A type-ahead in a table's row: it names what the row was read with instead of asking for it once more."""
+
+    known: models.Model | None = None
+
+    def optgroups(self, name: str, value: Sequence[str], attr: dict[str, Any] | None = None) -> Any:
+        if self.known is None or [str(chosen) for chosen in value] != [str(self.known.pk)]:
+            return super().optgroups(name, value, attr)
+        chosen = self.create_option(name, self.known.pk, str(self.known), True, 0)
+        nothing = [] if self.is_required else [self.create_option(name, "", "", False, 0)]
+        return [(None, [*nothing, chosen], 0)]
+
+
 class RowsFormSet(forms.BaseInlineFormSet):  # type: ignore[type-arg]
     """Rows of a page's table. Asks the database about constraints that name the page's own row, too.
 
     Django leaves those out, because a new page has no row yet, and then fails when it saves.
     """
+
+    def add_fields(self, form: Any, index: int | None) -> None:
+        super().add_fields(form, index)
+        for name, field in form.fields.items():
+            chooser = getattr(field.widget, "widget", field.widget)  # the admin wraps it
+            if isinstance(chooser, RowChooser):
+                chooser.known = getattr(form.instance, name, None)
 
     def clean(self) -> None:
         super().clean()

@@ -22,7 +22,7 @@ from agreements.models import ServiceAgreement, Severity
 from config.admin import badge, link, list_of, page_of, zoned
 from config.bulk import BulkForm
 from config.filters import DayFilter, FilteredAdmin, NameFilter, PersonFilter, Tab
-from config.forms import NATIVE_INPUTS, ActForm, DayField, Done, reason_field
+from config.forms import NATIVE_INPUTS, ActForm, DayField, Done, RowChooser, RowsFormSet, reason_field
 from config.models import User
 from config.navigation import Count, Entry, Part
 from config.site import Tile, site
@@ -93,12 +93,21 @@ class Complete(ActForm):
 
 class ActionInline(admin.TabularInline):  # type: ignore[type-arg]
     model = CorrectiveAction
+    formset = RowsFormSet
     fields = ("what", "owner", "due_on", "done_on", "evidence")
     autocomplete_fields = ("owner",)
     formfield_overrides = NATIVE_INPUTS
     extra = 0
     can_delete = False
     show_change_link = True
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[CorrectiveAction]:
+        return super().get_queryset(request).select_related("owner")
+
+    def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **options: Any) -> Any:
+        if db_field.name == "owner":
+            options["widget"] = RowChooser(db_field, self.admin_site)
+        return super().formfield_for_foreignkey(db_field, request, **options)
 
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **options: Any) -> Any:
         found = super().formfield_for_dbfield(db_field, request, **options)

@@ -51,7 +51,6 @@ WORKSPACE = "incidents_incident_change"
 
 #: Pages whose queries may grow with their rows, with why.
 MAY_GROW: dict[str, str] = {
-    "reviews_postincidentreview_change": "each action has a type-ahead of its own, which asks for its owner's name",
     "incidents_deadline_present_terms": "counts each open deadline anew by the terms that hold now",
 }
 #: No pages, or nobody's.
