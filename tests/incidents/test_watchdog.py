@@ -39,6 +39,12 @@ def _nothing_remembered() -> None:
     watchdog._beaten.clear()
 
 
+@pytest.fixture(autouse=True)
+def _small_world(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One minute looks through all of it, whatever keys PostgreSQL has given to the tests before."""
+    monkeypatch.setattr(watchdog, "SLICE", 1_000_000)
+
+
 def declare(olga: User, now: dt.datetime = at("10:00"), **facts: object) -> Incident:  # noqa: B008 - an instant
     return lifecycle.declare(
         by=olga,
