@@ -119,7 +119,11 @@ def test_what_goes_out_next_names_its_recipients_and_is_previewed_in_the_clients
 
     with CaptureQueriesContext(connection) as captured:
         page = browser.get(holding.preview_url)
-    written = [query["sql"] for query in captured if not query["sql"].startswith(("SELECT", "SAVEPOINT", "RELEASE"))]
+    written = [
+        query["sql"]
+        for query in captured
+        if not query["sql"].lstrip("(").startswith(("SELECT", "SAVEPOINT", "RELEASE"))
+    ]
     assert written == []
     assert not Notice.objects.exists()
     text = shown(page)
