@@ -128,8 +128,12 @@ def _copy_incidents(row: Incident, count: int, year: str) -> None:
     deadlines = (
         row.deadlines.filter(obligation=Obligation.NOTIFY) if row.status == Status.CLOSED else row.deadlines.all()
     )
+    theirs = {"incident_id": "more.id", **whose}
+    if row.status == Status.CLOSED:  # each a little earlier, as its incident
+        before = f"make_interval(secs => {APART} * (more.id - {last}))"
+        theirs |= {name: f"row.{name} - {before}" for name in ("started_at", "due_at", "at_risk_at", "met_at")}
     for deadline in deadlines:
-        copy_rows(deadline, new, {"incident_id": "more.id", **whose})
+        copy_rows(deadline, new, theirs)
     for told, copies in ((row, HISTORY - 2), (deadlines.earliest("pk"), 2)):
         mine = new if told is row else f"JOIN {_table(Deadline)} AS more ON more.incident_id > {last}"
         trail = told.history.earliest("pk")
