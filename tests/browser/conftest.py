@@ -50,7 +50,15 @@ def sign_in(chromium: Browser) -> Iterator[SignIn]:
         context = chromium.new_context(**{"timezone_id": "UTC", "locale": "en-GB", **options})
         contexts.append(context)
         context.set_default_timeout(15_000)
-        context.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
+        # A page that refreshes itself may ask once more when its server has ended with the test.
+        context.on(
+            "console",
+            lambda message: (
+                complaints.append(message.text)
+                if message.type == "error" and "ERR_CONNECTION_REFUSED" not in message.text
+                else None
+            ),
+        )
         context.on("weberror", lambda error: complaints.append(str(error.error)))
         page = context.new_page()
         page.goto(f"{site}/admin/")

@@ -69,10 +69,10 @@ def test_a_refresh_loses_nothing_and_says_when_it_cannot(page: Page, product: Pr
 
     page.context.set_offline(True)
     page.evaluate(REFRESH)
-    expect(page.get_by_role("status").get_by_text("Not refreshed since")).to_be_visible()
+    expect(page.get_by_role("status").get_by_text("Not refreshed since")).to_be_visible(timeout=40_000)
     page.context.set_offline(False)
     page.evaluate(REFRESH)
-    expect(page.get_by_text("Not refreshed since")).to_be_hidden()
+    expect(page.get_by_text("Not refreshed since")).to_be_hidden(timeout=40_000)
 
     page.context.clear_cookies()
     page.evaluate(REFRESH)

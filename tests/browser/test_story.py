@@ -34,7 +34,8 @@ def page(chromium: Browser, request: pytest.FixtureRequest) -> Iterator[Page]:
     page.on("pageerror", lambda error: complaints.append(str(error)))
     yield page
     context.close()
-    assert complaints == []
+    # A board may ask once more when its server has ended with the test.
+    assert [said for said in complaints if "ERR_CONNECTION_REFUSED" not in said] == []
 
 
 def sign_in(page: Page, site: str, username: str) -> None:
