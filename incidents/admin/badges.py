@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from agreements.models import Severity
 from config.admin import badge
-from incidents.models import Standing
+from incidents.models import Incident, Notice, Standing
 from incidents.models.incident import Status
-from incidents.models.notice import NoticeState
+from incidents.models.notice import STUCK_STATES, NoticeState
 
 _SEVERITY: Mapping[str, tuple[str, str]] = {
     Severity.CRITICAL: ("crit", "▲▲"),
@@ -77,3 +78,33 @@ def status(value: str) -> SafeString:
 
 def notice_state(value: str) -> SafeString:
     return badge(NoticeState(value).label, *_NOTICE.get(value, ("run", "…")))
+
+
+@dataclass(frozen=True)
+class OfIncident:
+    """A row of a page that is about one incident."""
+
+    incident: Incident
+
+    @property
+    def severity(self) -> SafeString:
+        return severity(self.incident.severity)
+
+    @property
+    def status(self) -> SafeString:
+        return status(self.incident.status)
+
+
+@dataclass(frozen=True)
+class OfNotice:
+    """A row of a page that is about one notice."""
+
+    notice: Notice
+
+    @property
+    def badge(self) -> SafeString:
+        return notice_state(self.notice.state)
+
+    @property
+    def needs_a_person(self) -> bool:
+        return self.notice.state in STUCK_STATES

@@ -9,13 +9,12 @@ from typing import Any
 from django.db.models import F, Min, Q, QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
-from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
 from agreements.models import Client, ServiceAgreement
 from config.admin import list_of
 from config.site import Panel, site
-from incidents.admin import badges
+from incidents.admin.badges import OfIncident, OfNotice
 from incidents.admin.present_terms import PERMISSION as APPLY
 from incidents.models import AffectedAgreement, Incident, Notice
 
@@ -25,26 +24,8 @@ NEXT_DUE = "next_due_at"
 
 
 @dataclass(frozen=True)
-class IncidentRow:
-    incident: Incident
+class IncidentRow(OfIncident):
     next_due_at: dt.datetime | None
-
-    @property
-    def severity(self) -> SafeString:
-        return badges.severity(self.incident.severity)
-
-    @property
-    def status(self) -> SafeString:
-        return badges.status(self.incident.status)
-
-
-@dataclass(frozen=True)
-class NoticeRow:
-    notice: Notice
-
-    @property
-    def badge(self) -> SafeString:
-        return badges.notice_state(self.notice.state)
 
 
 @site.register_panel(ServiceAgreement)
@@ -74,7 +55,7 @@ def told(request: HttpRequest, client: Client, now: dt.datetime) -> Panel | None
     notices = client.notices.filter(contact__isnull=False).select_related("incident", "acknowledgement")
     found = list(notices.defer("text", "html").order_by("-made_at", "-pk")[: SHOWN_NOTICES + 1])
     content = {
-        "rows": [NoticeRow(notice) for notice in found[:SHOWN_NOTICES]],
+        "rows": [OfNotice(notice) for notice in found[:SHOWN_NOTICES]],
         "more_url": f"{list_of(Notice)}?client={client.pk}" if len(found) > SHOWN_NOTICES else "",
     }
     return Panel(_("What it was told last"), "admin/incidents/told_last.html", content)

@@ -10,7 +10,6 @@ from typing import Any
 from django.db.models import F, Prefetch, QuerySet, prefetch_related_objects
 from django.urls import reverse
 from django.utils.functional import Promise, cached_property
-from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
@@ -21,13 +20,13 @@ from config import times
 from config.admin import Button, list_of, page_of
 from config.models import User
 from incidents import evidence, notices
-from incidents.admin import badges, story
 from incidents.admin import evidence as evidence_pages
+from incidents.admin import story
+from incidents.admin.badges import OfIncident, OfNotice
 from incidents.admin.deadline import MOMENTS, DeadlineRow, rows
 from incidents.admin.verbs import VERBS
 from incidents.models import AffectedAgreement, Deadline, Incident, Notice, Responder, Standing
 from incidents.models.incident import ResponderRole
-from incidents.models.notice import STUCK_STATES
 
 SHOWN_NOTICES = 200
 SHOWN_PER_CLIENT = 4
@@ -124,37 +123,24 @@ class WorkRow(DeadlineRow):
 
 
 @dataclass(frozen=True)
-class NoticeRow:
-    notice: Notice
-
-    @property
-    def badge(self) -> SafeString:
-        return badges.notice_state(self.notice.state)
-
-    @property
-    def needs_a_person(self) -> bool:
-        return self.notice.state in STUCK_STATES
-
-
-@dataclass(frozen=True)
 class ToldClient:
     """What one client has been told so far: the latest notices, and whether there is any at all."""
 
     client: Client
     has_any: bool
     evidence_url: str = ""
-    notices: list[NoticeRow] = field(default_factory=list)
+    notices: list[OfNotice] = field(default_factory=list)
 
     @property
-    def latest(self) -> list[NoticeRow]:
+    def latest(self) -> list[OfNotice]:
         return self._stuck_first[:SHOWN_PER_CLIENT]
 
     @property
-    def earlier(self) -> list[NoticeRow]:
+    def earlier(self) -> list[OfNotice]:
         return self._stuck_first[SHOWN_PER_CLIENT:]
 
     @property
-    def _stuck_first(self) -> list[NoticeRow]:
+    def _stuck_first(self) -> list[OfNotice]:
         """What did not reach the client is in sight, however much was sent since."""
         return sorted(self.notices, key=lambda row: not row.needs_a_person)
 
@@ -172,36 +158,26 @@ class AgreementRow:
 
 
 @dataclass(frozen=True)
-class Related:
+class Related(OfIncident):
     """Another incident that has to do with this one, and how."""
 
-    incident: Incident
     how: str
 
     @property
     def url(self) -> str:
         return page_of(self.incident)
 
-    @property
-    def severity(self) -> SafeString:
-        return badges.severity(self.incident.severity)
-
-    @property
-    def status(self) -> SafeString:
-        return badges.status(self.incident.status)
-
 
 @dataclass(frozen=True)
-class Workspace:
+class Workspace(OfIncident):
     """Everything that the page of one incident shows."""
 
-    incident: Incident
     now: dt.datetime
     buttons: list[Button]
     deadlines: list[WorkRow]
     agreements: list[AgreementRow]
     told: list[ToldClient]
-    to_staff: list[NoticeRow]
+    to_staff: list[OfNotice]
     planned: list[Planned]
     responders: list[Responder]
     story: story.Story
@@ -210,14 +186,6 @@ class Workspace:
     follow_ups: list[tuple[str | Promise, str]]
 
     # the head
-
-    @property
-    def severity(self) -> SafeString:
-        return badges.severity(self.incident.severity)
-
-    @property
-    def status(self) -> SafeString:
-        return badges.status(self.incident.status)
 
     @property
     def age(self) -> str:
@@ -358,7 +326,7 @@ def workspace_of(incident: Incident, *, now: dt.datetime, by: User, buttons: lis
         deadlines=_rows(deadlines, planned, now, by),
         agreements=[AgreementRow(found, _decide_url(found, buttons)) for found in affected],
         told=_told(incident, affected, deadlines, written, to_clients, by),
-        to_staff=[NoticeRow(notice) for notice in written.filter(contact__isnull=True)[:SHOWN_NOTICES]],
+        to_staff=[OfNotice(notice) for notice in written.filter(contact__isnull=True)[:SHOWN_NOTICES]],
         planned=planned,
         responders=list(incident.responders.select_related("user").order_by("role", "pk")),
         story=story.of(incident, to_clients, view),
@@ -416,7 +384,7 @@ def _told(
     }
     for notice in to_clients:
         if notice.client is not None:
-            told.setdefault(notice.client.pk, ToldClient(notice.client, True)).notices.append(NoticeRow(notice))
+            told.setdefault(notice.client.pk, ToldClient(notice.client, True)).notices.append(OfNotice(notice))
     return sorted(told.values(), key=lambda one: one.client.name)
 
 
