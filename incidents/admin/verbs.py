@@ -1,4 +1,4 @@
-"""The verbs of an incident as forms; each calls one function of incidents/lifecycle.py."""
+"""The verbs of an incident as forms; each calls one function of incidents/lifecycle."""
 
 from __future__ import annotations
 

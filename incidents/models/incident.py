@@ -100,7 +100,7 @@ class IncidentQuerySet(FoundByWords["Incident"]):
 
 
 class Incident(AuditedModel):
-    """Changed only by the verbs in incidents/lifecycle.py. Every `_at` is when it happened, not when it was typed."""
+    """Changed only by the verbs in incidents/lifecycle. Every `_at` is when it happened, not when it was typed."""
 
     reference = LineField(_("reference"), max_length=20, unique=True, editable=False)
     declaration_token = models.UUIDField(
