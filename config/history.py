@@ -7,13 +7,20 @@ its request id, so that one click can be read as one entry of the audit trail.
 from __future__ import annotations
 
 import contextlib
+import functools
+import getpass
+import os
+import sys
 import uuid
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from django.db import models
+from django.core.exceptions import ValidationError
+from django.db import models, transaction
+from django.db.models.functions import Now
 from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext_lazy as _
 from simple_history.models import HistoricalRecords
@@ -27,7 +34,9 @@ class Caller(models.TextChoices):
 
     ADMIN = "admin", _("Admin page")
     WORKER = "worker", _("Worker")
-    COMMAND = "command", _("Command or shell")
+    COMMAND = "command", _("Command")
+    SHELL = "shell", _("Shell")
+    LINK = "link", _("Link in a mail")
 
 
 @dataclass(frozen=True)
@@ -45,8 +54,20 @@ _current: ContextVar[Act | None] = ContextVar("current_act", default=None)
 
 
 def current_act() -> Act:
-    """The act that is going on; outside of any, a command or shell acting as the system."""
-    return _current.get() or Act(caller=Caller.COMMAND)
+    """The act that is going on; outside of any, whoever runs this command or shell."""
+    return _current.get() or Act(*_of_this_process())
+
+
+@functools.cache
+def _of_this_process() -> tuple[Caller, None, str]:
+    """How it was called, without an account, and the name of the machine's user: "shell (root)"."""
+    program, *rest = (Path(word).name for word in sys.argv or [""])
+    command = rest[0] if program in ("manage.py", "django-admin") and rest else program
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):  # a number without a name, as in a container
+        user = str(os.getuid())
+    return Caller.SHELL if command == "shell" else Caller.COMMAND, None, f"{command} ({user})"
 
 
 @contextlib.contextmanager
@@ -58,7 +79,7 @@ def acting(
     An act inside another keeps the outer one's request id, so that its rows stay together; unless it has one of its
     own, by which it can be recognised.
     """
-    act = _current.get() or Act(caller=Caller.WORKER if task else Caller.COMMAND)
+    act = current_act()
     if task:
         act = replace(act, caller=Caller.WORKER, actor=None, actor_name=f"system: {task}")
     if by is not None:
@@ -72,6 +93,18 @@ def acting(
         yield act
     finally:
         _current.reset(token)
+
+
+class ReasonMissing(ValidationError):
+    """A change that the trail must explain was to be saved without saying why."""
+
+    def __init__(self, row: models.Model, attnames: Sequence[str]) -> None:
+        labels = {field.attname: str(field.verbose_name) for field in row._meta.concrete_fields}
+        super().__init__(
+            _("Say why this is changed (%(fields)s); the reason is kept in the audit trail."),
+            code="reason_missing",
+            params={"fields": ", ".join(labels[name] for name in attnames)},
+        )
 
 
 class AuditMiddleware:
@@ -108,29 +141,65 @@ class HistoryRow(models.Model):
     request_id = models.UUIDField(default=current_request_id, db_index=True)
     actor_name = models.CharField(max_length=200, default=current_actor_name)
     caller = models.CharField(max_length=10, choices=Caller.choices, default=current_caller)
+    #: Names of the fields that this change changed, each between commas: ",severity,classified_at,". Empty for a row
+    #: that was added or removed.
+    changed = models.TextField(blank=True, default="")
 
     class Meta:
         abstract = True
 
+    @property
+    def changed_names(self) -> list[str]:
+        return [name for name in self.changed.split(",") if name]
+
 
 class AuditedRecords(HistoricalRecords):  # type: ignore[misc]  # the library ships no types
-    """The audit trail of one model: `history = AuditedRecords()`."""
+    """The audit trail of one model: `history = AuditedRecords()`.
+
+    Each row bears the instant of the database's clock, which no process of ours can set; except where an instance (the
+    demo's world) says `_history_date`.
+    """
 
     def __init__(self, **options: Any) -> None:
         options.setdefault("bases", (HistoryRow,))
         options.setdefault("history_id_field", models.BigAutoField())
         super().__init__(**options)
 
-    def get_history_user(self, instance: models.Model) -> User | None:
-        return current_act().actor
+    def create_historical_record(self, instance: Any, history_type: str, using: str | None = None) -> None:
+        act = current_act()
+        fields = self.fields_included(instance)
+        row = instance.history.model(
+            history_date=getattr(instance, "_history_date", Now()),
+            history_type=history_type,
+            history_user=act.actor,
+            history_change_reason=act.reason,
+            request_id=act.request_id,
+            actor_name=act.actor_name,
+            caller=act.caller,
+            changed=self._changed(instance, fields) if history_type == "~" else "",
+            **{field.attname: getattr(instance, field.attname) for field in fields},
+        )
+        row.save()
+        self.create_historical_record_m2ms(row, instance)
 
-    def get_change_reason_for_object(self, instance: models.Model, history_type: str, using: str | None) -> str:
-        return current_act().reason
+    def _changed(self, instance: AuditedModel, fields: Sequence[models.Field[Any, Any]]) -> str:
+        """Where no field of its own differs, it is its relations that changed."""
+        changed = instance.changed_fields()
+        names = [field.name for field in fields if field.attname in changed]
+        names = names or [field.name for field in instance.history.model._history_m2m_fields]  # type: ignore[attr-defined]
+        return f",{','.join(names)}," if names else ""
 
 
 class AuditedModel(models.Model):
-    """Base of every model with an audit trail: a save that changes nothing writes nothing, history included."""
+    """Base of every model with an audit trail: a save that changes nothing writes nothing, history included.
 
+    A row and its history row are written in one transaction.
+    """
+
+    #: The foreign key to what this is a part of and is shown with in the trail: a contact's client.
+    PART_OF: ClassVar[str] = ""
+    #: Fields whose value may change only for a reason, once there is one (21 CFR 11.10(e), the "why").
+    NEED_REASON: ClassVar[frozenset[str]] = frozenset()
     #: Fields whose change is not somebody's act (a queue's cursor, the last sign-in) and leaves no history row.
     SILENT_FIELDS: ClassVar[frozenset[str]] = frozenset()
 
@@ -144,7 +213,10 @@ class AuditedModel(models.Model):
         is_new = self._state.adding or bool(options.get("force_insert"))
         if not is_new and not changed:
             return
+        if not is_new:
+            self._refuse_without_reason(changed)
         with contextlib.ExitStack() as stack:
+            stack.enter_context(transaction.atomic(using=options.get("using"), savepoint=False))
             if not is_new and changed <= self.SILENT_FIELDS:
                 self.skip_history_when_saving = True
                 stack.callback(delattr, self, "skip_history_when_saving")
@@ -167,6 +239,12 @@ class AuditedModel(models.Model):
         """Attnames of the fields whose value differs from what the database held when this was loaded."""
         loaded = self.__dict__.get("_loaded", {})
         return {name for name, value in self._values().items() if name not in loaded or loaded[name] != value}
+
+    def _refuse_without_reason(self, changed: set[str]) -> None:
+        loaded = self.__dict__.get("_loaded", {})
+        asking = [name for name in sorted(changed & self.NEED_REASON) if loaded.get(name) not in (None, "")]
+        if asking and not current_act().reason.strip():
+            raise ReasonMissing(self, asking)
 
     def _remember(self, names: Iterable[str] | None = None) -> None:
         values = self._values()

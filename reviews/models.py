@@ -27,6 +27,8 @@ class PostIncidentReviewQuerySet(FoundByWords["PostIncidentReview"]):
 class PostIncidentReview(AuditedModel):
     """Why it happened and what will change. Blameless: it asks what made sense at the time, not who erred."""
 
+    PART_OF = "incident"
+
     incident = models.OneToOneField(Incident, models.PROTECT, related_name="review", verbose_name=_("incident"))
     facilitator = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.PROTECT, related_name="+", verbose_name=_("facilitator")
@@ -82,6 +84,8 @@ class CorrectiveActionQuerySet(FoundByWords["CorrectiveAction"]):
 
 class CorrectiveAction(AuditedModel):
     """Something that will be done so that it does not happen again, by whom and by when."""
+
+    PART_OF = "review"
 
     review = models.ForeignKey(PostIncidentReview, models.PROTECT, related_name="actions", verbose_name=_("review"))
     what = LineField(_("what will be done"), max_length=300)

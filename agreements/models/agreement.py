@@ -149,6 +149,8 @@ class ServiceAgreement(AuditedModel):
 class ServiceCoverage(AuditedModel):
     """That an agreement covers a service."""
 
+    PART_OF = "agreement"
+
     agreement = models.ForeignKey(
         ServiceAgreement, models.CASCADE, related_name="coverage", verbose_name=_("agreement")
     )

@@ -86,6 +86,8 @@ class Hours(AuditedModel):
 class OpeningHours(Hours):
     """One opening on one day of the week."""
 
+    PART_OF = "calendar"
+
     calendar = models.ForeignKey(
         ServiceCalendar, models.CASCADE, related_name="hours", verbose_name=_("service calendar")
     )
@@ -113,6 +115,8 @@ class OpeningHours(Hours):
 
 class SpecialDay(Hours):
     """A date that does not follow the week: closed all day, or open at other hours (one row per opening)."""
+
+    PART_OF = "calendar"
 
     calendar = models.ForeignKey(
         ServiceCalendar, models.CASCADE, related_name="special_days", verbose_name=_("service calendar")

@@ -55,6 +55,8 @@ class ContactQuerySet(models.QuerySet["Contact"]):
 class Contact(AuditedModel):
     """A person or desk at a client who gets mail about incidents."""
 
+    PART_OF = "client"
+
     client = models.ForeignKey(Client, models.PROTECT, related_name="contacts", verbose_name=_("client"))
     name = LineField(_("name"), max_length=120)
     address = AddressField(_("mail address"), max_length=254)

@@ -97,6 +97,8 @@ class CommitmentQuerySet(models.QuerySet["Commitment"]):
 class Commitment(AuditedModel):
     """One term of an agreement. Without an amount it is a duty without a number ("as quickly as possible")."""
 
+    PART_OF = "agreement"
+
     agreement = models.ForeignKey(
         ServiceAgreement, models.CASCADE, related_name="commitments", verbose_name=_("service agreement")
     )
@@ -361,6 +363,8 @@ def allowance_in_words(amount: int, unit: str) -> str:
 
 class WarningPoint(AuditedModel):
     """A moment before the deadline at which somebody is warned: a share of the allowance, or a time before its end."""
+
+    PART_OF = "commitment"
 
     commitment = models.ForeignKey(
         Commitment, models.CASCADE, related_name="warning_points", verbose_name=_("commitment")

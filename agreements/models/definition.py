@@ -14,6 +14,8 @@ from config.history import AuditedModel, AuditedRecords
 class SeverityDefinition(AuditedModel):
     """The words by which an agreement tells one severity from another; whoever declares an incident reads them."""
 
+    PART_OF = "agreement"
+
     agreement = models.ForeignKey(
         ServiceAgreement, models.CASCADE, related_name="definitions", verbose_name=_("service agreement")
     )

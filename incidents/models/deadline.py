@@ -135,6 +135,8 @@ class Deadline(AuditedModel):
     empty for a duty without a number. Recomputing from `terms_copy` and `started_at` always gives the stored values.
     """
 
+    PART_OF = "incident"
+
     SILENT_FIELDS = frozenset({"next_action_at", "raised_until"})
 
     incident = models.ForeignKey(Incident, models.PROTECT, related_name="deadlines", verbose_name=_("incident"))

@@ -188,6 +188,8 @@ class Incident(AuditedModel):
 class Pause(AuditedModel):
     """A time in which the clock of pausable commitments stands still; half-open [begins_at, ends_at)."""
 
+    PART_OF = "incident"
+
     incident = models.ForeignKey(Incident, models.PROTECT, related_name="pauses")
     begins_at = models.DateTimeField(_("begins at"))
     ends_at = models.DateTimeField(_("ends at"), null=True, blank=True)
@@ -216,6 +218,8 @@ class Pause(AuditedModel):
 class AffectedService(AuditedModel):
     """That an incident affects a service."""
 
+    PART_OF = "incident"
+
     incident = models.ForeignKey(Incident, models.PROTECT, related_name="affected_services")
     service = models.ForeignKey(Service, models.PROTECT, related_name="+", verbose_name=_("service"))
 
@@ -238,6 +242,8 @@ class AffectedAgreementQuerySet(models.QuerySet["AffectedAgreement"]):
 
 class AffectedAgreement(AuditedModel):
     """That an incident falls under an agreement, and why it was found to; or why somebody excluded it."""
+
+    PART_OF = "incident"
 
     incident = models.ForeignKey(Incident, models.PROTECT, related_name="affected_agreements")
     agreement = models.ForeignKey(ServiceAgreement, models.PROTECT, related_name="+", verbose_name=_("agreement"))
@@ -277,6 +283,8 @@ class ResponderRole(models.TextChoices):
 class Responder(AuditedModel):
     """A colleague who works on the incident."""
 
+    PART_OF = "incident"
+
     incident = models.ForeignKey(Incident, models.PROTECT, related_name="responders")
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+", verbose_name=_("colleague"))
     role = models.CharField(_("role"), max_length=20, choices=ResponderRole.choices, default=ResponderRole.EXPERT)
@@ -294,6 +302,8 @@ class Responder(AuditedModel):
 
 class TimelineEntry(AuditedModel):
     """What happened when, and when that was typed in."""
+
+    PART_OF = "incident"
 
     incident = models.ForeignKey(Incident, models.PROTECT, related_name="timeline")
     text = ProseField(_("what happened"), max_length=5_000)

@@ -120,6 +120,8 @@ class Notice(AuditedModel):
     people do to a notice goes through `save` and leaves history.
     """
 
+    PART_OF = "incident"
+
     incident = models.ForeignKey(
         Incident, models.PROTECT, null=True, blank=True, related_name="notices", verbose_name=_("incident")
     )
@@ -263,6 +265,8 @@ class Outcome(models.TextChoices):
 class DeliveryAttempt(models.Model):
     """One try at the mail server. Rows are only ever added."""
 
+    PART_OF = "notice"
+
     notice = models.ForeignKey(Notice, models.PROTECT, related_name="attempts", verbose_name=_("notice"))
     at = models.DateTimeField(_("at"))
     worker = models.CharField(_("worker"), max_length=100)
@@ -284,6 +288,8 @@ class DeliveryAttempt(models.Model):
 
 class Acknowledgement(models.Model):
     """A client pressed the button on the page that its notice links to: the only proof of reading. Only ever added."""
+
+    PART_OF = "notice"
 
     notice = models.OneToOneField(
         Notice, models.PROTECT, related_name="acknowledgement", verbose_name=_("notice"), primary_key=True

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import getpass
+
 import pytest
+from django.db import DatabaseError, connection
 from django.test import Client as Browser
+from django.utils import timezone
 
 from agreements.models import Client
 from config.history import Caller, acting, current_act
@@ -17,9 +22,48 @@ def client() -> Client:
     return Client.objects.create(name="Northwind", time_zone="UTC")
 
 
-def test_outside_of_anything_the_system_acts_from_a_command() -> None:
+def test_outside_of_anything_the_command_acts_with_the_name_of_the_machines_user() -> None:
     row = client().history.get()
-    assert (row.actor_name, row.caller, row.history_user) == ("system", Caller.COMMAND, None)
+    assert row.actor_name.endswith(f"({getpass.getuser()})")
+    assert (row.caller, row.history_user) == (Caller.COMMAND, None)
+
+
+def test_a_row_of_the_trail_bears_the_instant_of_the_database(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(timezone, "now", lambda: dt.datetime(2001, 1, 1, tzinfo=dt.UTC))  # a machine with a wrong clock
+    row = client().history.get()
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT CURRENT_TIMESTAMP")
+        (now,) = cursor.fetchone()
+    now = dt.datetime.fromisoformat(str(now)).replace(tzinfo=dt.UTC)
+    assert abs(row.history_date - now) < dt.timedelta(minutes=1)
+
+
+def test_a_row_of_the_trail_names_the_fields_that_changed() -> None:
+    row = client()
+    row.name, row.language = "Southwind", "de"
+    row.save()
+    changed, added = row.history.all()
+    assert (changed.changed_names, added.changed_names) == (["name", "language"], [])
+
+
+def test_a_new_role_is_named_as_what_changed(olga: User) -> None:
+    olga.groups.clear()
+    assert olga.history.first().changed_names == ["groups"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_row_whose_trail_cannot_be_written_is_not_written() -> None:
+    row = client()
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE agreements_historicalclient RENAME TO elsewhere")
+    try:
+        row.name = "Southwind"
+        with pytest.raises(DatabaseError):
+            row.save()
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute("ALTER TABLE elsewhere RENAME TO agreements_historicalclient")
+    assert Client.objects.get().name == "Northwind"
 
 
 def test_a_worker_is_named_by_its_task() -> None:
