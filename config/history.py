@@ -256,3 +256,13 @@ class AuditedModel(models.Model):
     def _values(self) -> dict[str, Any]:
         deferred = self.get_deferred_fields()
         return {f.attname: getattr(self, f.attname) for f in self._meta.concrete_fields if f.attname not in deferred}
+
+
+class AddedOnly(models.Model):
+    """Base of every model whose rows are only ever added: each is its own record and needs no history."""
+
+    #: As of AuditedModel.
+    PART_OF: ClassVar[str] = ""
+
+    class Meta:
+        abstract = True

@@ -12,12 +12,12 @@ from django.utils.translation import gettext_lazy as _
 
 from agreements.models import Client, Commitment, Obligation, ServiceAgreement, Severity
 from agreements.terms import AgreedTerms, Moment
-from config.history import AuditedModel, AuditedRecords
+from config.history import AddedOnly, AuditedModel, AuditedRecords
 from config.search import FoundByWords, either
 from incidents.models.incident import Incident, Responder
 
 
-class TermsCopy(models.Model):
+class TermsCopy(AddedOnly):
     """Terms and calendar as they read when a deadline started. Never edited; deadlines with equal terms share one."""
 
     digest = models.CharField(max_length=64, primary_key=True)

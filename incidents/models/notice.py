@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy as _
 
 from agreements.models import Client, Contact
 from config.fields import AddressField, LineField
-from config.history import AuditedModel, AuditedRecords
+from config.history import AddedOnly, AuditedModel, AuditedRecords
 from config.search import FoundByWords, either
 from incidents.models.deadline import Deadline
 from incidents.models.incident import Incident
@@ -262,7 +262,7 @@ class Outcome(models.TextChoices):
     POISON = "poison", _("Cannot be sent as it is")
 
 
-class DeliveryAttempt(models.Model):
+class DeliveryAttempt(AddedOnly):
     """One try at the mail server. Rows are only ever added."""
 
     PART_OF = "notice"
@@ -286,7 +286,7 @@ class DeliveryAttempt(models.Model):
         return f"{self.get_outcome_display()} {self.code or ''} {self.answer}".strip()
 
 
-class Acknowledgement(models.Model):
+class Acknowledgement(AddedOnly):
     """A client pressed the button on the page that its notice links to: the only proof of reading. Only ever added."""
 
     PART_OF = "notice"

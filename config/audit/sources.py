@@ -1,0 +1,60 @@
+"""Of what the trail consists: the history of every audited model, and the tables to which rows are only added.
+
+This floor names no model of those above: it finds them by their base.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator
+from typing import Any, cast
+
+from django.apps import apps
+from django.db import models
+
+from config.history import AddedOnly, AuditedModel
+
+
+@functools.cache
+def audited() -> tuple[type[AuditedModel], ...]:
+    """Every model with a history of its own, by label."""
+    found = [model for model in apps.get_models() if issubclass(model, AuditedModel)]
+    return tuple(sorted(found, key=lambda model: model._meta.label_lower))
+
+
+def history_of(model: type[models.Model]) -> type[Any]:
+    """The model of its history rows (config.history.HistoryRow with the copied values)."""
+    return cast("type[Any]", cast("Any", model).history.model)
+
+
+@functools.cache
+def added_only() -> tuple[type[models.Model], ...]:
+    """Every model whose rows are only ever added: all histories, and what is its own record."""
+    histories = [history_of(model) for model in audited()]
+    relations = [
+        link.related_model for history in histories for link in history._meta.related_objects
+    ]  # who had a role
+    records = [model for model in apps.get_models() if issubclass(model, AddedOnly)]
+    return tuple(sorted({*histories, *relations, *records}, key=lambda model: model._meta.label_lower))
+
+
+def whole_of(model: type[models.Model]) -> type[models.Model] | None:
+    """What its rows are a part of and are shown with: the client of a contact. None for what stands by itself."""
+    name = getattr(model, "PART_OF", "")
+    return cast("type[models.Model]", model._meta.get_field(name).related_model) if name else None
+
+
+@functools.cache
+def parts_of(model: type[models.Model]) -> tuple[type[models.Model], ...]:
+    """The models whose rows are direct parts of its rows, by label."""
+    found = [part for part in apps.get_models() if getattr(part, "PART_OF", "") and whole_of(part) is model]
+    return tuple(sorted(found, key=lambda part: part._meta.label_lower))
+
+
+def all_parts_of(model: type[models.Model]) -> Iterator[tuple[type[models.Model], str]]:
+    """Its parts, theirs and so on, each with the lookup from it to the whole: (DeliveryAttempt, "notice__incident")."""
+    for part in parts_of(model):
+        name = str(getattr(part, "PART_OF", ""))
+        yield part, name
+        for deeper, lookup in all_parts_of(part):
+            yield deeper, f"{lookup}__{name}"

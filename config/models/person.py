@@ -1,0 +1,60 @@
+"""People who sign in."""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.contrib.auth.models import AbstractUser, UserManager
+from django.core.exceptions import ValidationError
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+from config.fields import ZoneField, validate_address, validate_line
+from config.history import AuditedModel, AuditedRecords
+
+
+class User(AuditedModel, AbstractUser):
+    """A member of staff. Deactivated when they leave, never deleted, so that the audit trail keeps its names."""
+
+    time_zone = ZoneField(
+        _("time zone"),
+        default="UTC",
+        help_text=_("Every time you see is shown in this zone, for example Europe/Berlin."),
+    )
+    language = models.CharField(
+        _("language"),
+        max_length=10,
+        choices=settings.LANGUAGES,
+        default=settings.LANGUAGE_CODE,
+        help_text=_("Of the words and dates that you see. Clients are written to in their own."),
+    )
+
+    SILENT_FIELDS = frozenset({"last_login"})
+
+    objects = UserManager()  # type: ignore[misc]  # the stubs want a ClassVar of Self, which they then refuse
+    history = AuditedRecords(excluded_fields=["password", "last_login"], m2m_fields=["groups"])
+
+    class Meta(AbstractUser.Meta):
+        abstract = False
+
+    def clean(self) -> None:
+        """Refuses what cannot stand in the header of a mail: Django's own fields take line breaks in a name."""
+        super().clean()
+        refused: dict[str, ValidationError] = {}
+        for name, validate in (
+            ("first_name", validate_line),
+            ("last_name", validate_line),
+            ("email", validate_line),
+            ("email", validate_address),
+        ):
+            try:
+                validate(getattr(self, name))
+            except ValidationError as error:
+                refused.setdefault(name, error)
+        if refused:
+            raise ValidationError(refused)
+
+    @property
+    def audit_name(self) -> str:
+        """The name that stays in the audit trail, with the login so that two of the same name can be told apart."""
+        full_name = self.get_full_name()
+        return f"{full_name} ({self.username})" if full_name else self.username
