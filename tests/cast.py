@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 
 from django.contrib.auth.models import Group
+from django.test import Client as Browser
 
 from agreements import presets
 from agreements.models import (
@@ -49,6 +50,13 @@ def colleague(username: str, full_name: str, role: str, time_zone: str = "UTC") 
     group, _is_new = Group.objects.get_or_create(name=role)
     user.groups.add(group)
     return user
+
+
+def browser_of(user: User) -> Browser:
+    """One in which this colleague is signed in."""
+    browser = Browser()
+    browser.force_login(user)
+    return browser
 
 
 def olga() -> User:

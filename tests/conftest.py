@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from django.apps import apps
 from django.contrib.auth.models import Group
+from django.test import Client as Browser
 from django.utils import timezone
 from pytest_django import Settings
 
@@ -65,6 +66,12 @@ def aude(roles: None) -> User:
 @pytest.fixture
 def ada(roles: None) -> User:
     return cast.ada()
+
+
+@pytest.fixture
+def browser(olga: User) -> Browser:
+    """Olga's; a file about others has its own."""
+    return cast.browser_of(olga)
 
 
 @pytest.fixture

@@ -44,6 +44,7 @@ from incidents.models.notice import NoticeState, Outcome
 from reviews import lifecycle as reviewing
 from reviews.models import CorrectiveAction, PostIncidentReview
 from tests import cast
+from tests.cast import browser_of
 
 FEW, MANY = 10, 200
 LIST_MOST, WORKSPACE_MOST = 12, 30
@@ -223,8 +224,7 @@ def counted(browser: Browser) -> dict[str, int]:
 def test_a_page_asks_as_many_queries_beside_two_hundred_rows_as_beside_ten_and_few_of_them(
     ada: User, olga: User
 ) -> None:
-    browser = Browser()
-    browser.force_login(ada)
+    browser = browser_of(ada)
     incident = first_of_everything(olga)
     grow(incident, FEW, 0)
     few = counted(browser)

@@ -20,6 +20,7 @@ from config.models import User
 from incidents import lifecycle
 from incidents.models import Deadline
 from tests import cast
+from tests.cast import browser_of
 
 MARKUP = "<script>alert(1)</script>"
 
@@ -27,9 +28,7 @@ MARKUP = "<script>alert(1)</script>"
 @pytest.fixture
 def browser(max_: User) -> Browser:
     """Max's, who is a manager."""
-    browser = Browser()
-    browser.force_login(max_)
-    return browser
+    return browser_of(max_)
 
 
 def add_page(model: type[Any]) -> str:
@@ -258,8 +257,7 @@ def test_the_same_commitment_twice_is_refused(browser: Browser, paper: dict[str,
 
 
 def test_an_operator_reads_agreements_and_changes_nothing(olga: User, northwind: ServiceAgreement) -> None:
-    browser = Browser()
-    browser.force_login(olga)
+    browser = browser_of(olga)
     text = shown(browser.get(page(northwind)))
     assert "Notify the client" in text
     assert browser.post(page(northwind), {"reason": "x"}).status_code == 403

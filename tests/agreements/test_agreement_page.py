@@ -20,6 +20,7 @@ from config.models import User
 from incidents import lifecycle
 from incidents.models import AffectedAgreement, Incident
 from tests import cast
+from tests.cast import browser_of
 
 
 def shown(browser: Browser, address: str) -> str:
@@ -28,12 +29,6 @@ def shown(browser: Browser, address: str) -> str:
     assert answer.status_code == 200
     main = re.sub(r"(?s)<(script|nav|svg).*?</\1>", " ", answer.content.decode())
     return " ".join(html.unescape(re.sub(r"<[^>]*>", " ", main)).split())
-
-
-def as_(person: User) -> Browser:
-    browser = Browser()
-    browser.force_login(person)
-    return browser
 
 
 def compare_page(agreement: ServiceAgreement) -> str:
@@ -64,7 +59,7 @@ def amended(northwind: ServiceAgreement, max_: User) -> ServiceAgreement:
 def test_everybody_reads_what_the_contract_says(
     login: str, northwind: ServiceAgreement, request: pytest.FixtureRequest
 ) -> None:
-    page = shown(as_(request.getfixturevalue(login)), page_of(northwind))
+    page = shown(browser_of(request.getfixturevalue(login)), page_of(northwind))
     assert "As agreed." in page
     assert "Notify the client Critical within 4 hours of detection, 24×7 High — nothing is owed" in page
     assert "Resolve Critical as quickly as possible" in page
@@ -78,7 +73,7 @@ def test_everybody_reads_what_the_contract_says(
 def test_who_only_reads_meets_nothing_that_writes(
     login: str, northwind: ServiceAgreement, amended: ServiceAgreement, request: pytest.FixtureRequest
 ) -> None:
-    browser = as_(request.getfixturevalue(login))
+    browser = browser_of(request.getfixturevalue(login))
     for address in (page_of(amended), compare_page(amended), page_of(amended.client)):
         content = browser.get(address).content.decode()
         assert 'name="_save"' not in content
@@ -86,7 +81,7 @@ def test_who_only_reads_meets_nothing_that_writes(
 
 
 def test_a_manager_edits_below_and_what_was_refused_stays_in_sight(max_: User, northwind: ServiceAgreement) -> None:
-    browser = as_(max_)
+    browser = browser_of(max_)
     content = browser.get(page_of(northwind)).content.decode()
     assert '<details class="everything">' in content
     assert 'name="_save"' in content
@@ -98,7 +93,7 @@ def test_it_says_who_receives_what(max_: User, northwind: ServiceAgreement) -> N
     Contact.objects.create(
         client=northwind.client, name="Old desk", address="old@northwind.example", is_active=False, position=9
     )
-    page = shown(as_(max_), page_of(northwind))
+    page = shown(browser_of(max_), page_of(northwind))
     assert "Old desk < old@northwind.example > gets nothing: switched off".replace("< ", "<").replace(" >", ">") in page
     assert "Warnings before a deadline Critical ✓ Notify the client: at 50 %, at 80 %" in page
 
@@ -106,7 +101,7 @@ def test_it_says_who_receives_what(max_: User, northwind: ServiceAgreement) -> N
 def test_the_versions_are_told_with_their_time_who_and_why(
     max_: User, northwind: ServiceAgreement, amended: ServiceAgreement
 ) -> None:
-    page = shown(as_(max_), page_of(northwind))
+    page = shown(browser_of(max_), page_of(northwind))
     told = page[page.index("Version 2 → Coming") :]
     assert "until further notice by Max Weber (max)" in told
     assert "Amendment No. 1" in told
@@ -123,21 +118,21 @@ def test_open_incidents_are_listed_and_those_that_ended_or_are_excluded_are_not(
     affected.save()
     lifecycle.merge(past, into=incident, by=olga, now=timezone.now(), reason="The same")
     for address in (page_of(northwind), page_of(northwind.client)):
-        page = shown(as_(max_), address)
+        page = shown(browser_of(max_), address)
         assert incident.reference in page
         assert "next due" in page
         assert other.reference not in page
         panel = page[page.index("Open incidents") :].partition("What it was told last")[0]
         assert past.reference not in panel
-    assert "Apply present terms to open incidents" in shown(as_(max_), page_of(northwind))
-    assert "Apply present terms" not in shown(as_(olga), page_of(northwind))
+    assert "Apply present terms to open incidents" in shown(browser_of(max_), page_of(northwind))
+    assert "Apply present terms" not in shown(browser_of(olga), page_of(northwind))
 
 
 def test_markup_in_a_clause_is_shown_and_not_obeyed(max_: User, amended: ServiceAgreement) -> None:
     amended.clause = "<script>alert(1)</script> within <b>two</b> hours"
     amended.save()
     for address in (page_of(amended), compare_page(amended)):
-        content = as_(max_).get(address).content.decode()
+        content = browser_of(max_).get(address).content.decode()
         assert "<script>alert(1)" not in content
         assert "<b>two" not in content
 
@@ -152,7 +147,7 @@ def queries(browser: Browser, address: str) -> int:
 
 
 def test_pages_cost_the_same_however_much_there_is(olga: User, max_: User, amended: ServiceAgreement) -> None:
-    old, browser = amended.supersedes, as_(max_)
+    old, browser = amended.supersedes, browser_of(max_)
     assert old is not None
     declare(olga)
     addresses = (page_of(old), compare_page(amended), page_of(old.client))
@@ -179,7 +174,7 @@ def test_a_manager_sees_what_an_amendment_changed_in_words_and_signs(
     notify = amended.commitments.get(obligation=Obligation.NOTIFY)
     notify.amount = 2
     notify.save()
-    page = shown(as_(max_), compare_page(amended))
+    page = shown(browser_of(max_), compare_page(amended))
     assert "Critical · Notify the client ≠ changed" in page
     assert "− removed: within 4 hours of detection, 24×7" in page
     assert "+ added: within 2 hours of detection, 24×7" in page
@@ -190,7 +185,7 @@ def test_a_manager_sees_what_an_amendment_changed_in_words_and_signs(
 def test_whichever_is_chosen_first_the_older_stands_on_the_left(
     max_: User, northwind: ServiceAgreement, amended: ServiceAgreement
 ) -> None:
-    browser = as_(max_)
+    browser = browser_of(max_)
     pages = [
         shown(browser, f"{compare_page(amended)}?old={old.pk}&new={new.pk}").partition("things differ")[2]
         for old, new in ((northwind, amended), (amended, northwind))
@@ -202,23 +197,23 @@ def test_whichever_is_chosen_first_the_older_stands_on_the_left(
 def test_versions_of_another_agreement_are_not_offered(
     max_: User, amended: ServiceAgreement, contoso: ServiceAgreement
 ) -> None:
-    answer = as_(max_).get(f"{compare_page(amended)}?old={contoso.pk}&new={amended.pk}")
+    answer = browser_of(max_).get(f"{compare_page(amended)}?old={contoso.pk}&new={amended.pk}")
     assert answer.status_code == 200
     assert "Select a valid choice" in answer.content.decode()
 
 
 def test_one_version_alone_offers_no_comparison(max_: User, northwind: ServiceAgreement) -> None:
-    assert compare_page(northwind) not in as_(max_).get(page_of(northwind)).content.decode()
-    assert "one and the same version" in shown(as_(max_), compare_page(northwind))
+    assert compare_page(northwind) not in browser_of(max_).get(page_of(northwind)).content.decode()
+    assert "one and the same version" in shown(browser_of(max_), compare_page(northwind))
 
 
 def test_the_comparison_is_only_read_and_only_by_who_may(
     db: None, olga: User, northwind: ServiceAgreement, roles: None
 ) -> None:
-    assert as_(olga).post(compare_page(northwind)).status_code == 405
+    assert browser_of(olga).post(compare_page(northwind)).status_code == 405
     nobody = User.objects.create_user("nobody", is_staff=True)
-    assert as_(nobody).get(compare_page(northwind)).status_code == 403
-    assert as_(olga).get(reverse("admin:agreements_serviceagreement_compare", args=[999])).status_code == 404
+    assert browser_of(nobody).get(compare_page(northwind)).status_code == 403
+    assert browser_of(olga).get(reverse("admin:agreements_serviceagreement_compare", args=[999])).status_code == 404
 
 
 # ── a client ────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -229,7 +224,7 @@ def test_a_clients_page_tells_what_holds_who_is_mailed_and_what_it_was_told(
 ) -> None:
     incident = declare(olga)
     lifecycle.notify_client(incident, by=olga, now=timezone.now())
-    page = shown(as_(olga), page_of(northwind.client))
+    page = shown(browser_of(olga), page_of(northwind.client))
     assert "NW-2025-03 v2 → Coming" in page
     assert "NW-2025-03 ✓ In force" in page
     assert "Notice Critical ✓ within 4 hours of detection, 24×7" in page
@@ -238,7 +233,7 @@ def test_a_clients_page_tells_what_holds_who_is_mailed_and_what_it_was_told(
 
 def test_a_client_of_whom_nothing_is_known_yet_says_so(max_: User) -> None:
     client = cast.client("Fabrikam", "Europe/London")
-    page = shown(as_(max_), page_of(client))
+    page = shown(browser_of(max_), page_of(client))
     assert "Nobody: this client could not be told of anything." in page
     assert "None: nothing is owed to this client." in page
     assert "Nothing yet." in page

@@ -17,7 +17,7 @@ from agreements.models import ServiceCalendar, SpecialDay
 from agreements.public_holidays import NoSuchHolidays
 from config.models import User
 from tests import cast
-from tests.cast import at
+from tests.cast import at, browser_of
 
 EPIPHANY = dt.date(2027, 1, 6)
 CHRISTMAS = dt.date(2027, 12, 25)
@@ -92,9 +92,7 @@ class TestClosing:
 
 @pytest.fixture
 def browser(max_: User) -> Browser:
-    browser = Browser()
-    browser.force_login(max_)
-    return browser
+    return browser_of(max_)
 
 
 def page(calendar: ServiceCalendar) -> str:
@@ -182,8 +180,7 @@ class TestThePage:
         assert 'value="kept"' in shown(response)
 
     def test_an_operator_may_not(self, olga: User) -> None:
-        browser = Browser()
-        browser.force_login(olga)
+        browser = browser_of(olga)
         assert browser.post(page(cast.office_hours()), BAVARIA).status_code == 403
 
 

@@ -14,6 +14,7 @@ from django.urls import reverse
 from agreements.models import Contact, Obligation, ServiceAgreement, StartEvent
 from config.models import User
 from tests import cast
+from tests.cast import browser_of
 
 MARKUP = "<script>alert(1)</script>"
 FRIDAY = {"detected_at": "2026-11-27T17:55", "severity": "critical"}
@@ -21,12 +22,6 @@ FRIDAY = {"detected_at": "2026-11-27T17:55", "severity": "critical"}
 
 def address(agreement: ServiceAgreement) -> str:
     return reverse("admin:agreements_serviceagreement_simulate", args=[agreement.pk])
-
-
-def browser_of(user: User) -> Browser:
-    browser = Browser()
-    browser.force_login(user)
-    return browser
 
 
 @pytest.fixture

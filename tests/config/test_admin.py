@@ -28,6 +28,7 @@ from incidents.models.notice import NoticeState
 from reviews import lifecycle as reviewing
 from reviews.models import CorrectiveAction
 from tests import cast
+from tests.cast import browser_of
 
 EVERYBODY = frozenset(roles.ROLES)
 NOBODY: frozenset[str] = frozenset()
@@ -212,8 +213,7 @@ def test_nobody_sees_anything_without_signing_in(world: None) -> None:
 
 def test_a_client_that_is_no_colleague_cannot_sign_in_to_the_admin(world: None) -> None:
     outsider = User.objects.create_user("eve", password=cast.PASSWORD)
-    browser = Browser()
-    browser.force_login(outsider)
+    browser = browser_of(outsider)
     assert browser.get(reverse("admin:index")).status_code == 302
 
 

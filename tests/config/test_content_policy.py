@@ -18,6 +18,7 @@ from config import content_policy
 from config.models import User
 from incidents import lifecycle
 from incidents.models import Notice
+from tests.cast import browser_of
 from tests.incidents.test_admin import declared
 
 TEMPLATES = [
@@ -74,8 +75,7 @@ def test_every_answer_carries_the_policy_whoever_asks(client: Browser, address: 
 
 
 def test_so_does_every_page_of_the_admin_and_every_refusal(aude: User) -> None:
-    browser = Browser()
-    browser.force_login(aude)
+    browser = browser_of(aude)
     refused = browser.get(reverse("admin:incidents_incident_add"))
     forged = Browser(enforce_csrf_checks=True).post(reverse("admin:login"), {})
     for answer, status in (

@@ -24,6 +24,7 @@ from config.models import User
 from incidents import lifecycle
 from incidents.models import Heartbeat, Incident, Notice, Sending
 from incidents.models.sending import Part
+from tests.cast import browser_of
 from tests.services.processes import Processes
 
 LIVE, READY, DELIVERY = "/healthz/live", "/healthz/ready", "/healthz/delivery"
@@ -121,8 +122,7 @@ class TestProbes:
         assert not response.has_header("Location")
 
     def test_a_probe_with_somebody_s_cookie_asks_for_no_session(self, olga: User) -> None:
-        browser = Browser()
-        browser.force_login(olga)
+        browser = browser_of(olga)
         with CaptureQueriesContext(connection) as captured:
             browser.get(LIVE)
         assert len(captured) == 0
@@ -166,12 +166,6 @@ def test_a_canary_that_flies_nowhere_stops_the_start(monkeypatch: pytest.MonkeyP
 
 
 # ── the banner ──────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-@pytest.fixture
-def browser(olga: User, client: Browser) -> Browser:
-    client.force_login(olga)
-    return client
 
 
 @pytest.fixture

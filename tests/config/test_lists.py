@@ -28,19 +28,9 @@ from incidents.models.notice import NoticeState
 from reviews import lifecycle as reviewing
 from reviews.models import CorrectiveAction
 from tests import cast
+from tests.cast import browser_of
 
 HOUR = dt.timedelta(hours=1)
-
-
-def browser_of(user: User) -> Browser:
-    browser = Browser()
-    browser.force_login(user)
-    return browser
-
-
-@pytest.fixture
-def browser(olga: User) -> Browser:
-    return browser_of(olga)
 
 
 def declared(by: User, title: str = "Object storage is down", **terms: Any) -> Incident:

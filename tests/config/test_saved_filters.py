@@ -15,15 +15,10 @@ from config import roles, saved_filters
 from config.models import SavedFilter, User
 from incidents.admin.board import PAGE
 from tests import cast
+from tests.cast import browser_of
 
 BOARD = "/admin/"
 CHANGE = "/admin/saved-filters/board/"
-
-
-def signed_in(user: User) -> Browser:
-    browser = Browser()
-    browser.force_login(user)
-    return browser
 
 
 def shown(browser: Browser, query: str = "") -> str:
@@ -32,13 +27,13 @@ def shown(browser: Browser, query: str = "") -> str:
 
 @pytest.fixture
 def olgas(olga: User) -> Browser:
-    return signed_in(olga)
+    return browser_of(olga)
 
 
 @pytest.mark.parametrize("role", roles.ROLES)
 @pytest.mark.usefixtures("roles")
 def test_people_of_every_role_save_rename_and_delete_their_own(role: str) -> None:
-    browser = signed_in(cast.colleague("somebody", "Some Body", role))
+    browser = browser_of(cast.colleague("somebody", "Some Body", role))
     done = browser.post(CHANGE, {"do": "save", "name": "Critical", "query": "severity=critical"})
     assert done.headers["Location"] == "/admin/?severity=critical"
     saved = SavedFilter.objects.get()
@@ -55,7 +50,7 @@ def test_people_of_every_role_save_rename_and_delete_their_own(role: str) -> Non
 def test_nobody_sees_or_changes_another_persons(olga: User, role: str, do: str) -> None:
     saved = saved_filters.save(by=olga, page=PAGE, name="Hers alone", query="severity=critical")
     saved_filters.land(saved, here=True)
-    browser = signed_in(cast.colleague("somebody", "Some Body", role))
+    browser = browser_of(cast.colleague("somebody", "Some Body", role))
     page = shown(browser)
     assert "Hers alone" not in page
     assert browser.post(CHANGE, {"do": do, "filter": saved.pk, "name": "Mine now"}).status_code == 404

@@ -15,6 +15,7 @@ from django.urls import reverse
 from agreements.models import ServiceAgreement
 from config import navigation
 from config.models import User
+from tests.cast import browser_of
 from tests.incidents.test_admin import declared
 
 STYLESHEET = (settings.BASE_DIR / "config" / "static" / "due_notice" / "admin.css").read_text()
@@ -69,12 +70,6 @@ def test_no_colour_is_named_outside_the_tokens() -> None:
 
 
 # ── the frame ───────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def browser_of(user: User) -> Browser:
-    browser = Browser()
-    browser.force_login(user)
-    return browser
 
 
 def lines_of(answer: Any) -> dict[str, str]:

@@ -20,21 +20,10 @@ from incidents.admin.workspace import SHOWN_NOTICES
 from incidents.models import Deadline, DeliveryAttempt, Incident, Notice, TimelineEntry
 from incidents.models.notice import DeliveryPhase, NoticeState, Outcome
 from tests import cast
+from tests.cast import browser_of
 
 MARKUP = "<script>alert(1)</script>"
 HOUR = dt.timedelta(hours=1)
-
-
-@pytest.fixture
-def browser(olga: User) -> Browser:
-    """Olga's."""
-    return browser_of(olga)
-
-
-def browser_of(user: User) -> Browser:
-    browser = Browser()
-    browser.force_login(user)
-    return browser
 
 
 def declared(by: User, **changes: Any) -> Incident:

@@ -20,22 +20,11 @@ from incidents.admin import attention
 from incidents.models import Acknowledgement, Deadline, DeliveryAttempt, Incident, Notice, Sending
 from incidents.models.notice import DeliveryPhase, NoticeKind, NoticeState, Outcome
 from tests import cast
+from tests.cast import browser_of
 
 HOUR = dt.timedelta(hours=1)
 MARKUP = "<script>alert(1)</script>"
 ATTENTION = "/admin/incidents/notice/attention/"
-
-
-@pytest.fixture
-def browser(olga: User) -> Browser:
-    """Olga's."""
-    return browser_of(olga)
-
-
-def browser_of(user: User) -> Browser:
-    browser = Browser()
-    browser.force_login(user)
-    return browser
 
 
 @pytest.fixture

@@ -23,18 +23,10 @@ from incidents.admin.deadline import DeadlineRow
 from incidents.models import Deadline, Incident, Notice, Responder, Standing, TimelineEntry
 from incidents.models.notice import NoticeState
 from tests import cast
-from tests.cast import at
+from tests.cast import at, browser_of
 
 BOARD = "/admin/"
 HOUR = dt.timedelta(hours=1)
-
-
-@pytest.fixture
-def browser(olga: User) -> Browser:
-    """Olga's."""
-    browser = Browser()
-    browser.force_login(olga)
-    return browser
 
 
 def declared(by: User, *, ago: dt.timedelta = HOUR, severity: str = "critical") -> Incident:
@@ -112,8 +104,7 @@ def test_each_row_has_the_button_that_does_it(browser: Browser, olga: User, cont
 
 def test_whoever_may_not_act_sees_the_rows_without_buttons(olga: User, aude: User, northwind: ServiceAgreement) -> None:
     declared(olga)
-    browser = Browser()
-    browser.force_login(aude)
+    browser = browser_of(aude)
     found = rows(browser)
     assert found
     assert all(row.action is None for row in found)

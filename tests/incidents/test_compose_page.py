@@ -17,7 +17,8 @@ from config.models import User
 from incidents import lifecycle
 from incidents.models import Incident, MessageTemplate, Notice
 from incidents.models.notice import NoticeKind
-from tests.incidents.test_admin import HOUR, another_client, browser_of, declared, page_of, shown, verb
+from tests.cast import browser_of
+from tests.incidents.test_admin import HOUR, another_client, declared, page_of, shown, verb
 
 
 @pytest.fixture
@@ -25,11 +26,6 @@ def incident(olga: User, northwind: ServiceAgreement, contoso: ServiceAgreement)
     """Northwind reads English, Contoso German."""
     Client.objects.filter(name="Contoso").update(language="de")
     return declared(olga)
-
-
-@pytest.fixture
-def browser(olga: User) -> Browser:
-    return browser_of(olga)
 
 
 def pk(name: str) -> int:

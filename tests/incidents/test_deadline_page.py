@@ -17,6 +17,7 @@ from config.models import User
 from incidents import lifecycle
 from incidents.models import Deadline, Incident
 from tests import cast
+from tests.cast import browser_of
 
 MARKUP = "<script>alert(1)</script>"
 FRIDAY_1600 = cast.at("15:00", day=27)  # in Berlin
@@ -41,12 +42,6 @@ def declared(by: User, **changes: Any) -> Incident:
 
 def page_of(deadline: Deadline) -> str:
     return reverse("admin:incidents_deadline_change", args=[deadline.pk])
-
-
-def browser_of(user: User) -> Browser:
-    browser = Browser()
-    browser.force_login(user)
-    return browser
 
 
 def shown(by: User, deadline: Deadline) -> str:

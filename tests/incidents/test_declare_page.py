@@ -22,24 +22,13 @@ from config.models import User
 from incidents import lifecycle
 from incidents.models import AffectedAgreement, Deadline, Incident, ReferenceCounter, TermsCopy
 from tests import cast
+from tests.cast import browser_of
 
 pytestmark = pytest.mark.django_db
 
 PAGE, AHEAD = "/admin/incidents/incident/add/", "/admin/incidents/incident/add/ahead/"
 HOUR = dt.timedelta(hours=1)
 WRITES = re.compile("INSERT|UPDATE|DELETE|CREATE|DROP")
-
-
-@pytest.fixture
-def browser(olga: User) -> Browser:
-    """Olga's."""
-    return browser_of(olga)
-
-
-def browser_of(user: User) -> Browser:
-    browser = Browser()
-    browser.force_login(user)
-    return browser
 
 
 def shown(response: Any) -> str:

@@ -28,7 +28,7 @@ from incidents.evidence_pdf import pdf_of
 from incidents.models import Acknowledgement, DeliveryAttempt, Incident, Notice
 from incidents.models.notice import DeliveryPhase, NoticeState, Outcome
 from tests import cast
-from tests.cast import at
+from tests.cast import at, browser_of
 from tests.services.smtp import SmtpSink
 
 pytestmark = pytest.mark.django_db
@@ -70,12 +70,6 @@ def page_url(incident: Incident, client: Client) -> str:
 
 def pdf_url(incident: Incident, client: Client) -> str:
     return reverse("admin:incidents_incident_evidence_pdf", args=[incident.pk, client.pk])
-
-
-def browser_of(user: User) -> Browser:
-    browser = Browser()
-    browser.force_login(user)
-    return browser
 
 
 def page(by: User, incident: Incident, of: ServiceAgreement) -> str:

@@ -12,7 +12,8 @@ from django.urls import reverse
 from config.models import User
 from incidents.models import MessageTemplate
 from incidents.models.notice import NoticeKind
-from tests.incidents.test_admin import browser_of, shown
+from tests.cast import browser_of
+from tests.incidents.test_admin import shown
 
 ADD = "admin:incidents_messagetemplate_add"
 TYPED = {

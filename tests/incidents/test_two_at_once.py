@@ -8,7 +8,6 @@ import re
 from typing import Any
 
 import pytest
-from django.test import Client as Browser
 from django.urls import reverse
 from django.utils import timezone
 
@@ -18,6 +17,7 @@ from config.models import User
 from incidents import lifecycle, notices
 from incidents.models import Incident, Notice
 from tests import cast
+from tests.cast import browser_of
 
 HOUR = dt.timedelta(hours=1)
 MEANWHILE = "Somebody has changed this since you opened the page."
@@ -34,12 +34,6 @@ def incident(olga: User, northwind: ServiceAgreement) -> Incident:
         services=[cast.service("Object storage")],
         detected_at=now - HOUR,
     )
-
-
-def browser_of(user: User) -> Browser:
-    browser = Browser()
-    browser.force_login(user)
-    return browser
 
 
 class Tab:

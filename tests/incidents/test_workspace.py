@@ -7,7 +7,6 @@ import html
 import re
 from typing import Any
 
-import pytest
 from django.db import connection
 from django.test import Client as Browser
 from django.test.utils import CaptureQueriesContext
@@ -20,6 +19,7 @@ from incidents import lifecycle, notices
 from incidents.models import Acknowledgement, Incident, Notice
 from incidents.models.notice import NoticeState
 from tests import cast
+from tests.cast import browser_of
 
 HOUR = dt.timedelta(hours=1)
 MOST_QUERIES = 30
@@ -34,17 +34,6 @@ def declared(by: User, **changes: Any) -> Incident:
         "detected_at": now - HOUR,
     }
     return lifecycle.declare(by=by, now=now, **{**told, **changes})
-
-
-@pytest.fixture
-def browser(olga: User) -> Browser:
-    return browser_of(olga)
-
-
-def browser_of(user: User) -> Browser:
-    browser = Browser()
-    browser.force_login(user)
-    return browser
 
 
 def page_of(incident: Incident) -> str:

@@ -24,14 +24,6 @@ MARKUP = "<script>alert(1)</script>"
 TODAY = timezone.now().date()
 
 
-@pytest.fixture
-def browser(olga: User) -> Browser:
-    """Olga's."""
-    browser = Browser()
-    browser.force_login(olga)
-    return browser
-
-
 def resolved(by: User) -> Incident:
     now = timezone.now()
     incident = lifecycle.declare(
