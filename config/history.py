@@ -48,6 +48,7 @@ class Act:
     actor_name: str = "system"
     reason: str = ""
     request_id: uuid.UUID = field(default_factory=uuid.uuid4)
+    address: str | None = None  # of the caller's machine, where the act came by web
 
 
 _current: ContextVar[Act | None] = ContextVar("current_act", default=None)

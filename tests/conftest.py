@@ -23,6 +23,7 @@ pytest_plugins = ["tests.services.fixtures", "tests.journeys.seeded"]
 ROLE_MIGRATIONS = (
     "config.migrations.0002_roles",
     "config.migrations.0005_export_roles",
+    "config.migrations.0009_event_roles",
     "agreements.migrations.0003_roles",
     "agreements.migrations.0007_definition_roles",
     "incidents.migrations.0002_roles",

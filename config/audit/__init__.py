@@ -1,6 +1,7 @@
 """The audit trail: what happened in all of the product, told, kept, and shown to be what was written.
 
     sources.py  which tables it consists of, and what is a part of what
+    events.py   what happened that changed no row: signing in, being refused, a link that was opened
 
 What writes the rows is config/history.py.
 """

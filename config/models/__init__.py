@@ -1,7 +1,8 @@
-"""People who sign in, what they took out of the house, and what they keep for themselves."""
+"""People who sign in, what they did, what they took out of the house, and what they keep for themselves."""
 
+from config.models.event import Event, EventKind
 from config.models.export import Export
 from config.models.person import User
 from config.models.saved_filter import SavedFilter
 
-__all__ = ["Export", "SavedFilter", "User"]
+__all__ = ["Event", "EventKind", "Export", "SavedFilter", "User"]

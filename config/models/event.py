@@ -1,0 +1,95 @@
+"""What happened that changed no audited row, and belongs into the trail all the same."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from django.conf import settings
+from django.db import models
+from django.db.models.functions import Now
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
+from config.history import AddedOnly, Caller, current_actor_name, current_caller, current_request_id
+
+
+class EventKind(models.TextChoices):
+    SIGNED_IN = "signed_in", _("Signed in")
+    SIGNED_OUT = "signed_out", _("Signed out")
+    SIGN_IN_FAILED = "sign_in_failed", _("Sign-in failed")
+    LOCKED_OUT = "locked_out", _("Locked out")
+    ACTION_REFUSED = "action_refused", _("Action refused")
+    LINK_OPENED = "link_opened", _("Link opened")
+    LINK_USED = "link_used", _("Link used")
+    LINK_REFUSED = "link_refused", _("Link refused")
+
+
+#: What each kind says to its reader, filled in from `said`.
+SENTENCES: dict[str, str | Promise] = {
+    EventKind.SIGNED_IN: _("Signed in."),
+    EventKind.SIGNED_OUT: _("Signed out."),
+    EventKind.SIGN_IN_FAILED: _("Sign-in as “%(name)s” failed."),
+    EventKind.LOCKED_OUT: _("Sign-in as “%(name)s” from this address is locked for %(minutes)s minutes."),
+    EventKind.ACTION_REFUSED: _("%(method)s %(path)s was refused: the role does not allow it."),
+    EventKind.LINK_OPENED: _("The link of a notice was opened."),
+    EventKind.LINK_USED: _("A notice was confirmed as read by its link."),
+    EventKind.LINK_REFUSED: _("A link was refused: %(why)s."),
+}
+
+
+class Event(AddedOnly):
+    """Somebody signed in, was refused, opened a link: an act that leaves no history row (config/audit/events.py).
+
+    `said` holds the facts that its sentence needs, text by name: no secret, and no address of anybody at a client.
+    """
+
+    #: What names a person, and may be blanked one day without breaking the chain.
+    PERSONAL: ClassVar[tuple[str, ...]] = ("address",)
+
+    kind = models.CharField(_("kind"), max_length=20, choices=EventKind.choices)
+    at = models.DateTimeField(_("at"), db_default=Now())  # the database's clock, which no process of ours can set
+    actor = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+", verbose_name=_("actor")
+    )
+    actor_name = models.CharField(_("actor’s name"), max_length=200, default=current_actor_name)
+    caller = models.CharField(_("by way of"), max_length=10, choices=Caller.choices, default=current_caller)
+    request_id = models.UUIDField(default=current_request_id, db_index=True)
+    about = models.CharField(
+        _("about"), max_length=100, blank=True, help_text=_("Label of the model: incidents.notice.")
+    )
+    about_pk = models.PositiveBigIntegerField(null=True)
+    said = models.JSONField(_("facts"), default=dict)
+    address = models.GenericIPAddressField(_("from"), null=True)
+
+    class Meta:
+        verbose_name = _("event")
+        verbose_name_plural = _("events")
+        ordering = ("-at", "-pk")
+        default_permissions = ("view",)  # nobody adds one by hand, and nothing changes or removes one
+        constraints = (
+            models.CheckConstraint(
+                condition=models.Q(about="", about_pk=None) | ~models.Q(about="") & models.Q(about_pk__isnull=False),
+                name="event_about_a_row_or_none",
+            ),
+        )
+        indexes = (
+            # the trail, newest first
+            models.Index(fields=("-at", "-id"), name="event_newest"),
+            # the trail of one object
+            models.Index(fields=("about", "about_pk"), name="event_about", condition=~models.Q(about="")),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.get_kind_display()}: {self.actor_name}"
+
+    @property
+    def sentence(self) -> str:
+        """What happened, in the reader's language."""
+        return str(SENTENCES[self.kind]) % _Facts(self.said)
+
+
+class _Facts(dict[str, Any]):
+    """A fact that an old row does not have reads as a dash."""
+
+    def __missing__(self, name: str) -> str:
+        return "–"
