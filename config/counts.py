@@ -1,49 +1,34 @@
-"""Many small questions of one page in one query, so that a page of many numbers asks as often as a page of one."""
+"""How many rows there are: all counts of a page in one query, none of them further than people read."""
 
 from __future__ import annotations
 
-import datetime as dt
-from collections import defaultdict
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import Any
 
-from django.db.models import CharField, Count, DateTimeField, QuerySet, Value
-from django.db.models.functions import Cast
+from django.db import connection
+from django.db.models import QuerySet
 
 #: Nothing is counted further, so that a count costs the same however much there is.
 CAP = 999
 
 
-class Answer(NamedTuple):
-    number: int
-    instant: dt.datetime | None
+def how_many(found: Sequence[QuerySet[Any]], *, up_to: int = CAP) -> list[int]:
+    """How many rows each has; `up_to` + 1 stands for any more.
 
-
-if TYPE_CHECKING:
-    #: Rows of (what was asked, a number, an instant or nothing).
-    Question = QuerySet[Any, tuple[str, int, dt.datetime | None]]
-else:
-    Question = QuerySet
-
-
-def how_many(asked: str, rows: QuerySet[Any]) -> Question:
-    """How many there are; CAP + 1 stands for any more. No answer stands for none."""
-    first = rows.order_by().values("pk")[: CAP + 1]
-    found = rows.model._default_manager.filter(pk__in=first).order_by()
-    counted = found.annotate(asked=Value(asked, CharField())).values("asked")
-    nothing: Any = Cast(Value(None), DateTimeField())
-    answer = counted.annotate(number=Count("pk"), instant=nothing).values_list("asked", "number", "instant")
-    return cast(Question, answer)
-
-
-def ask(questions: Sequence[Question]) -> dict[str, list[Answer]]:
-    """The answers to all, by what was asked, in one query; those of one question in the order of their instants."""
-    if not questions:
-        return {}
-    answers: dict[str, list[Answer]] = defaultdict(list)
-    for asked, number, instant in questions[0].union(*questions[1:], all=True).order_by("instant", "number"):
-        answers[asked].append(Answer(number, instant))
-    return answers
+    Written out, since the ORM takes longer to put subqueries together than the database to answer them.
+    """
+    if not found:
+        return []
+    asked: list[str] = []
+    values: list[Any] = []
+    for rows in found:
+        query = rows.order_by().values("pk")[: up_to + 1].query
+        sql, its_values = query.get_compiler(connection=connection, elide_empty=False).as_sql()
+        asked.append(f"(SELECT COUNT(*) FROM ({sql}) AS counted)")  # noqa: S608 - the ORM wrote it
+        values.extend(its_values)
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT {', '.join(asked)}", values)
+        return list(cursor.fetchone())
 
 
 def in_words(count: int) -> str:

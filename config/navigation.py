@@ -6,17 +6,17 @@ All counts of a page are one query, and none counts further than people read.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from django.db.models import IntegerField, QuerySet, Subquery, TextChoices
+from django.db.models import QuerySet, TextChoices
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
-from config.models import User
+from config import counts
 
 #: Beyond this it says “99+”.
 COUNTED_UP_TO = 99
@@ -40,7 +40,7 @@ class Count:
     tone: Literal["calm", "warn", "bad"] = "calm"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # one is itself; what equals it by its words would depend on their language
 class Entry:
     """A place to go to, for whoever has the permission; without one, for everybody who has signed in."""
 
@@ -63,6 +63,7 @@ class Line:
     """An entry as one page shows it."""
 
     entry: Entry
+    url: str
     counted: int | None
     current: Literal["", "page", "true"]  # as aria-current has it: this page, or a page below it
 
@@ -75,42 +76,23 @@ class Line:
 
 def lines(entries: Sequence[Entry], request: HttpRequest, now: dt.datetime) -> list[tuple[Part, list[Line]]]:
     """The parts that have anything for this person, each with its lines."""
-    shown = [entry for entry in entries if entry.is_for(request)]
-    counts = _counts(shown, request, now)
-    here = _current(shown, request.path)
-    found = [Line(entry, counts.get(entry), _said(entry, here, request.path)) for entry in shown]
+    urls = {entry: entry.url for entry in entries if entry.is_for(request)}
+    numbers = _counts(urls, now)
+    here = _current(list(urls.values()), request.path)
+    said: Literal["page", "true"] = "page" if here == request.path else "true"
+    found = [Line(entry, url, numbers.get(entry), said if url == here else "") for entry, url in urls.items()]
     by_part = {part: [line for line in found if line.entry.part == part] for part in Part}
     return [(part, lines) for part, lines in by_part.items() if lines]
 
 
-class _HowMany(Subquery):
-    """How many rows a query has, read no further than it is sliced."""
-
-    template = "(SELECT COUNT(*) FROM (%(subquery)s) counted)"
-    output_field = IntegerField()
-
-
-def _counts(entries: Sequence[Entry], request: HttpRequest, now: dt.datetime) -> dict[Entry, int]:
+def _counts(entries: Iterable[Entry], now: dt.datetime) -> dict[Entry, int]:
     counted = [(entry, entry.count) for entry in entries if entry.count]
-    if not counted:
-        return {}
-    columns = {
-        f"count_{place}": _HowMany(count.rows(now).order_by().values("pk")[: COUNTED_UP_TO + 1])
-        for place, (_entry, count) in enumerate(counted)
-    }
-    reader = User.objects.filter(pk=request.user.pk)  # type: ignore[misc]  # one row, of somebody who has signed in
-    numbers = reader.annotate(**columns).values_list(*columns).first()
-    return {entry: number for (entry, _count), number in zip(counted, numbers or (), strict=False)}
+    numbers = counts.how_many([count.rows(now) for _entry, count in counted], up_to=COUNTED_UP_TO)
+    return {entry: number for (entry, _count), number in zip(counted, numbers, strict=True)}
 
 
-def _current(entries: Sequence[Entry], path: str) -> Entry | None:
-    """The entry whose address is this page's, or the closest above it; the board is above everything, so above none."""
+def _current(urls: Sequence[str], path: str) -> str:
+    """The address of this page, or the closest above it; the board is above everything, so above none."""
     board = reverse("admin:index")
-    above = [entry for entry in entries if path == entry.url or (entry.url != board and path.startswith(entry.url))]
-    return max(above, key=lambda entry: len(entry.url), default=None)
-
-
-def _said(entry: Entry, here: Entry | None, path: str) -> Literal["", "page", "true"]:
-    if entry is not here:
-        return ""
-    return "page" if path == entry.url else "true"
+    above = [url for url in urls if path == url or (url != board and path.startswith(url))]
+    return max(above, key=len, default="")

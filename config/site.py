@@ -76,7 +76,6 @@ class DueNoticeSite(admin.AdminSite):
     index_title = _("What is due next")
     index_template = "admin/board.html"
     site_url = None  # the admin is the whole site
-    enable_nav_sidebar = False  # ours stands in its place
 
     def __init__(self, name: str = "admin") -> None:
         super().__init__(name)
@@ -104,15 +103,14 @@ class DueNoticeSite(admin.AdminSite):
         self._entries.extend(entries)
 
     def tiles(
-        self, request: HttpRequest, now: dt.datetime, *questions: counts.Question
-    ) -> tuple[list[Tile], dict[str, list[counts.Answer]]]:
-        """The tiles in the order in which people need them, and the answers to what else the page asks: one query."""
+        self, request: HttpRequest, now: dt.datetime, *others: models.QuerySet[Any]
+    ) -> tuple[list[Tile], list[int]]:
+        """The tiles in the order in which people need them, and how many rows the others have: one query."""
         ordered = sorted(self._tiles, key=lambda make: _rank(make.__module__.partition(".")[0]))
         made = [tile for make in ordered if (tile := make(request, now)) is not None]
-        counted = [counts.how_many(f"tile {number}", tile.rows) for number, tile in enumerate(made)]
-        answers = counts.ask([*counted, *questions])
-        tiles = [replace(tile, count=_count(answers, f"tile {number}")) for number, tile in enumerate(made)]
-        return [tile for tile in tiles if tile.count or tile.is_shown_empty], answers
+        numbers = counts.how_many([*(tile.rows for tile in made), *others])
+        tiles = [replace(tile, count=number) for tile, number in zip(made, numbers, strict=False)]
+        return [tile for tile in tiles if tile.count or tile.is_shown_empty], numbers[len(made) :]
 
     def register_panel(self, model: type[models.Model]) -> Callable[[PanelMaker], PanelMaker]:
         """Decorator: a function that makes a part of the page of one row, or None for whoever may not see it."""
@@ -159,11 +157,16 @@ class DueNoticeSite(admin.AdminSite):
         return first_steps.guide([make() for _number, make in sorted(self._steps.items())], request)
 
     def each_context(self, request: HttpRequest) -> dict[str, Any]:
-        context = super().each_context(request)
+        """Django's own, without its list of all apps, which our navigation replaces and which asks for every right."""
+        has_permission = self.has_permission(request)
         # Who has not signed in is shown, and costs, nothing.
-        found = health.problems() if context["has_permission"] else []
+        found = health.problems() if has_permission else []
         return {
-            **context,
+            "site_title": self.site_title,
+            "site_header": self.site_header,
+            "site_url": self.site_url,
+            "has_permission": has_permission,
+            "is_popup": False,
             "reader_zone": timezone.get_current_timezone_name(),
             "delivery_problems": [problem for problem in found if problem.is_red],
             "search": _for(request, self.search),
@@ -175,11 +178,6 @@ class DueNoticeSite(admin.AdminSite):
     def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> list[Any]:
         found: list[Any] = super().get_app_list(request, app_label)
         return sorted(found, key=lambda app: _rank(app["app_label"]))
-
-
-def _count(answers: dict[str, list[counts.Answer]], asked: str) -> int:
-    found = answers.get(asked)
-    return found[0].number if found else 0
 
 
 def _for(request: HttpRequest, entry: Entry | None) -> Entry | None:

@@ -1,7 +1,7 @@
 """The board: what is due next, of all clients, with the button that does it.
 
-One page costs three queries besides those of every page: all its numbers and the strip in one (config/counts.py), its
-rows, and the reader's saved filters.
+One page costs five queries besides those of every page: all its numbers (config/counts.py), the strip, the last pass of
+the workers, its rows, and the reader's saved filters.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import datetime as dt
 from typing import Any
 from urllib.parse import urlencode
 
-from django.db.models import CharField, Count, F, Min, Value
+from django.db.models import Min
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
@@ -40,23 +40,18 @@ def board(request: HttpRequest) -> dict[str, Any]:
     saved = saved_filters.read(request, PAGE)
     filters = DeadlineFilter(saved.data, queryset=Deadline.objects.open(), request=request)
     found: DeadlineQuerySet = filters.qs
-    tiles, answers = site.tiles(request, now, counts.how_many("open", found), _falling(found, now), _passes())
-    falling = sorted(
-        (answer.instant, answer.number, standing)
-        for standing in (Standing.RUNNING, Standing.AT_RISK)
-        for answer in answers.get(standing, ())
-        if answer.instant
-    )
-    last_pass_at = answers["passes"][0].instant if "passes" in answers else None
+    tiles, (count,) = site.tiles(request, now, found)
+    falling = _falling(found, now)
+    last_pass_at = _last_pass_at()
     listed = list(readable(found)[: SHOWN + 1])
     shown = rows(listed[:SHOWN], now=now, by=request.user)  # type: ignore[arg-type]
     return {
         "board": {
             "now": now,
             "rows": shown,
-            "next": _next(shown, found, falling[0][1] if falling else None, now, request),
-            "strip": day_strip.draw([(instant, standing) for instant, _pk, standing in falling], now),
-            "open": counts.in_words(answers["open"][0].number) if "open" in answers else "0",
+            "next": _next(shown, found, falling[0].pk if falling else None, now, request),
+            "strip": day_strip.draw([(row.due_at, row.standing_now) for row in falling], now),
+            "open": counts.in_words(count),
             "has_more": len(listed) > SHOWN,
             "shown": SHOWN,
             "more_url": f"{list_of(Deadline)}?{urlencode({'standing': 'open', **saved.data.dict()})}",
@@ -85,21 +80,18 @@ def _next(
     return shown[0] if shown else None
 
 
-def _falling(found: DeadlineQuerySet, now: dt.datetime) -> counts.Question:
-    """Standing, key and due time of what falls due within a day."""
+def _falling(found: DeadlineQuerySet, now: dt.datetime) -> list[Any]:
+    """Due time, key and standing of what falls due within a day, by due time."""
     soon = found.filter(paused_at__isnull=True, due_at__gte=now, due_at__lt=now + day_strip.SPAN)
-    first = soon.order_by("due_at", "pk").values("pk")[: counts.CAP]
-    falling = Deadline.objects.filter(pk__in=first).with_standing(now).order_by()
-    return falling.annotate(asked=F("standing_now"), number=F("pk"), instant=F("due_at")).values_list(
-        "asked", "number", "instant"
-    )
+    rows = soon.with_standing(now).order_by("due_at", "pk")
+    return list(rows.values_list("due_at", "pk", "standing_now", named=True)[: counts.CAP])
 
 
-def _passes() -> counts.Question:
+def _last_pass_at() -> dt.datetime | None:
     """When the planner and the sender were both last at work."""
-    beats = Heartbeat.objects.filter(part__in=(Part.PLANNER, Part.SENDER)).order_by()
-    asked = beats.annotate(asked=Value("passes", CharField())).values("asked")
-    return asked.annotate(number=Count("pk"), instant=Min("at")).values_list("asked", "number", "instant")
+    beats = Heartbeat.objects.filter(part__in=(Part.PLANNER, Part.SENDER))
+    at: dt.datetime | None = beats.aggregate(at=Min("at"))["at"]
+    return at
 
 
 def _tabs(query: str) -> list[dict[str, Any]]:

@@ -133,8 +133,8 @@ def test_counts_say_what_they_count_and_no_more_than_people_read(northwind: Serv
     page = reverse("admin:password_change")
     assert lines_of(browser_of(olga).get(page))[listed] == "Incidents 1 open"
     entry = navigation.Entry("Incidents", "admin:index")
-    assert navigation.Line(entry, 0, "").number == ""
-    assert navigation.Line(entry, navigation.COUNTED_UP_TO + 1, "").number == "99+"
+    assert navigation.Line(entry, entry.url, 0, "").number == ""
+    assert navigation.Line(entry, entry.url, navigation.COUNTED_UP_TO + 1, "").number == "99+"
 
 
 def test_all_counts_are_one_query_however_much_there_is(northwind: ServiceAgreement, olga: User) -> None:
