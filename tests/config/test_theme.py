@@ -153,7 +153,7 @@ def test_all_counts_are_one_query_however_much_there_is(northwind: ServiceAgreem
         declared(olga)
     after = queries()
     assert len(after) == len(before)
-    assert len([query for query in after if "count_0" in query]) == 1
+    assert len([query for query in after if "AS counted" in query]) == 1
 
 
 def test_the_navigation_comes_closed_where_it_was_left_closed(olga: User) -> None:
