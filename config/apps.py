@@ -11,6 +11,9 @@ class ConfigApp(AppConfig):
     name = "config"
     verbose_name = _("People")
 
+    def ready(self) -> None:
+        from config import sign_in  # noqa: F401 - it listens to the framework's signals
+
 
 class DueNoticeAdmin(AdminConfig):
     default_site = "config.site.DueNoticeSite"

@@ -25,6 +25,8 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext_lazy as _
 from simple_history.models import HistoricalRecords
 
+from config.addresses import client_address
+
 if TYPE_CHECKING:
     from config.models import User
 
@@ -51,6 +53,9 @@ class Act:
     address: str | None = None  # of the caller's machine, where the act came by web
 
 
+#: The name of whoever has not signed in.
+ANONYMOUS = "anonymous"
+
 _current: ContextVar[Act | None] = ContextVar("current_act", default=None)
 
 
@@ -73,16 +78,24 @@ def _of_this_process() -> tuple[Caller, None, str]:
 
 @contextlib.contextmanager
 def acting(
-    by: User | None = None, *, reason: str = "", task: str = "", request_id: uuid.UUID | None = None
+    by: User | None = None,
+    *,
+    reason: str = "",
+    task: str = "",
+    by_link: bool = False,
+    request_id: uuid.UUID | None = None,
 ) -> Iterator[Act]:
     """Everything saved inside is said to be done by `by` (or by the worker's `task`) for `reason`.
 
+    What is done `by_link` is done by whoever holds it: nobody that we know, even where a colleague is signed in.
     An act inside another keeps the outer one's request id, so that its rows stay together; unless it has one of its
     own, by which it can be recognised.
     """
     act = current_act()
     if task:
         act = replace(act, caller=Caller.WORKER, actor=None, actor_name=f"system: {task}")
+    if by_link:
+        act = replace(act, caller=Caller.LINK, actor=None, actor_name=ANONYMOUS)
     if by is not None:
         act = replace(act, actor=by, actor_name=by.audit_name)
     if reason:
@@ -116,7 +129,8 @@ class AuditMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         user = request.user if request.user.is_authenticated else None
-        act = Act(caller=Caller.ADMIN, actor=user, actor_name=user.audit_name if user else "anonymous")
+        name = user.audit_name if user else ANONYMOUS
+        act = Act(caller=Caller.ADMIN, actor=user, actor_name=name, address=client_address(request))
         token = _current.set(act)
         try:
             return self.get_response(request)

@@ -71,6 +71,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "config.history.AuditMiddleware",
     "config.middleware.ReaderMiddleware",
+    "config.audit.refusals.RefusalMiddleware",  # last: next to the view that refuses
 ]
 ROOT_URLCONF = "config.urls"
 WSGI_APPLICATION = "config.wsgi.application"

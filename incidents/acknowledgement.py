@@ -15,8 +15,9 @@ from django.db import models, transaction
 from django.utils import translation
 from django.utils.translation import gettext as _
 
+from config.audit import events
 from config.history import acting
-from config.models import User
+from config.models import EventKind, User
 from incidents import acknowledgement_link, outbox
 from incidents.models import Acknowledgement, DeliveryAttempt, Incident, Notice, TimelineEntry
 from incidents.models.notice import STUCK_STATES, WAITING_STATES, NoticeState, Outcome
@@ -86,7 +87,7 @@ def record(
     if notice.incident is None or notice.contact_id is None:
         return None
     # The page speaks the client's language, the trail ours.
-    with transaction.atomic(), acting(task="acknowledgement"), translation.override(settings.LANGUAGE_CODE):
+    with transaction.atomic(), acting(by_link=True), translation.override(settings.LANGUAGE_CODE):
         # The incident before the notice, in the order in which verbs lock.
         incident = Incident.objects.locked().get(pk=notice.incident.pk)
         notice = Notice.objects.select_for_update(no_key=True).get(pk=notice.pk)
@@ -98,6 +99,7 @@ def record(
         acknowledged = Acknowledgement.objects.create(
             notice=notice, at=now, from_address=from_address, user_agent=user_agent
         )
+        events.record(EventKind.LINK_USED, about=notice)
         _log(incident, notice, now)
         _settle_doubt(notice, now)
     return acknowledged

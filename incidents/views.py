@@ -20,6 +20,10 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.csrf import csrf_exempt
 
+from config.addresses import client_address
+from config.audit import events
+from config.history import acting
+from config.models import EventKind
 from incidents import acknowledgement
 from incidents.acknowledgement import LinkStanding
 from incidents.models import Acknowledgement, Notice
@@ -67,6 +71,7 @@ class Limit:
 
 REQUESTS = Limit("requests", most=60, window=60)  # by one client address
 PRESSES = Limit("presses", most=20, window=3600)  # of one notice's button
+FORGERIES = Limit("forgeries", most=60, window=3600)  # that are recorded: anybody can make up as many as they like
 
 
 # ── the page ────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -78,7 +83,7 @@ def _sealed(view: Callable[[HttpRequest, str], HttpResponse]) -> Callable[[HttpR
     @functools.wraps(view)
     def answer(request: HttpRequest, token: str) -> HttpResponse:
         # Until a notice says who reads it, the browser's language is the best guess.
-        with translation.override(translation.get_language_from_request(request)):
+        with translation.override(translation.get_language_from_request(request)), acting(by_link=True):
             try:
                 response = view(request, token)
             except Exception:
@@ -100,7 +105,7 @@ def _sealed(view: Callable[[HttpRequest, str], HttpResponse]) -> Callable[[HttpR
 @csrf_exempt
 @_sealed
 def acknowledge(request: HttpRequest, token: str) -> HttpResponse:
-    """GET and HEAD show the notice and change nothing, whoever or whatever opens the link; POST records."""
+    """GET and HEAD show the notice and acknowledge nothing, whoever or whatever opens the link; POST does."""
     now = timezone.now()
     address = client_address(request)
     if seconds := REQUESTS.wait(_neighbourhood(address), now):
@@ -110,6 +115,8 @@ def acknowledge(request: HttpRequest, token: str) -> HttpResponse:
         return _refusal(405, _("That is not possible here"), sentence, Allow=", ".join(METHODS))
     notice = acknowledgement.find(token.removesuffix("/"))
     if notice is None or notice.client is None:
+        if not FORGERIES.wait("anybody", now):
+            events.record(EventKind.LINK_REFUSED, why=events.UNKNOWN)
         return _nothing_here()
     with translation.override(notice.client.language):
         return _answer(request, notice, address, now)
@@ -118,14 +125,20 @@ def acknowledge(request: HttpRequest, token: str) -> HttpResponse:
 def _answer(request: HttpRequest, notice: Notice, address: str | None, now: dt.datetime) -> HttpResponse:
     stands = acknowledgement.standing(notice, now)
     if stands in (LinkStanding.EXPIRED, LinkStanding.REVOKED):
+        events.record(EventKind.LINK_REFUSED, about=notice, why=stands.value)
         return _gone(stands)
     # In the demo one person plays everybody.
-    is_colleague = request.user.is_authenticated and not settings.DEMO
+    colleague = request.user if request.user.is_authenticated and not settings.DEMO else None
     if request.method != "POST":
-        return _notice_page(notice, is_colleague)
+        if request.method == "GET":
+            with acting(colleague):
+                events.record(EventKind.LINK_OPENED, about=notice)
+        return _notice_page(notice, colleague is not None)
     if seconds := PRESSES.wait(str(notice.pk), now):
         return _too_often(seconds)
-    if is_colleague:
+    if colleague is not None:
+        with acting(colleague):
+            events.record(EventKind.LINK_REFUSED, about=notice, why=events.COLLEAGUE)
         return _refusal(403, _("Only the client can confirm this"), _colleagues_press())
     user_agent = _printable(request.headers.get("User-Agent", ""))
     acknowledgement.record(notice, now=now, from_address=address, user_agent=user_agent)
@@ -185,22 +198,6 @@ def _page(name: str, status: int, **context: Any) -> HttpResponse:
 
 
 # ── from where ──────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def client_address(request: HttpRequest) -> str | None:
-    """The address of whoever asks; None if it cannot be told.
-
-    Behind a proxy it is the last entry of X-Forwarded-For, the one that our proxy wrote; all others anybody can write.
-    """
-    if settings.SECURE_PROXY_SSL_HEADER:
-        given = request.headers.get("X-Forwarded-For", "").rpartition(",")[2]
-    else:
-        given = request.META.get("REMOTE_ADDR", "")
-    try:
-        address = ipaddress.ip_address(given.strip().partition("%")[0])  # a zone is of no use elsewhere
-    except ValueError:
-        return None
-    return str(getattr(address, "ipv4_mapped", None) or address)
 
 
 def _neighbourhood(address: str | None) -> str:

@@ -12,6 +12,8 @@ from config.history import current_act
 from config.models.event import Event, EventKind
 
 LONGEST_FACT = 500  # characters
+#: Why a link was refused, besides what its own standing says.
+UNKNOWN, COLLEAGUE = "unknown", "colleague"
 
 
 def record(kind: EventKind, *, about: models.Model | None = None, **said: object) -> Event:

@@ -36,6 +36,14 @@ SENTENCES: dict[str, str | Promise] = {
     EventKind.LINK_REFUSED: _("A link was refused: %(why)s."),
 }
 
+#: Facts that are codes, as people read them.
+CODES: dict[str, str | Promise] = {
+    "unknown": _("nothing is there, or it was cut off or made up"),
+    "expired": _("it has expired"),
+    "revoked": _("it was revoked"),
+    "colleague": _("a colleague cannot confirm for the client"),
+}
+
 
 class Event(AddedOnly):
     """Somebody signed in, was refused, opened a link: an act that leaves no history row (config/audit/events.py).
@@ -54,9 +62,7 @@ class Event(AddedOnly):
     actor_name = models.CharField(_("actor’s name"), max_length=200, default=current_actor_name)
     caller = models.CharField(_("by way of"), max_length=10, choices=Caller.choices, default=current_caller)
     request_id = models.UUIDField(default=current_request_id, db_index=True)
-    about = models.CharField(
-        _("about"), max_length=100, blank=True, help_text=_("Label of the model: incidents.notice.")
-    )
+    about = models.CharField(_("about"), max_length=100, blank=True)  # "incidents.notice", with its key
     about_pk = models.PositiveBigIntegerField(null=True)
     said = models.JSONField(_("facts"), default=dict)
     address = models.GenericIPAddressField(_("from"), null=True)
@@ -89,7 +95,11 @@ class Event(AddedOnly):
 
 
 class _Facts(dict[str, Any]):
-    """A fact that an old row does not have reads as a dash."""
+    """A fact that is a code reads as its words, one that an old row does not have as a dash."""
+
+    def __getitem__(self, name: str) -> Any:
+        fact = super().__getitem__(name)
+        return CODES.get(fact, fact)
 
     def __missing__(self, name: str) -> str:
         return "–"

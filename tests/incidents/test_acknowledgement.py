@@ -22,7 +22,8 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from agreements.models import Client, Contact, ServiceAgreement, Severity
-from config.models import User
+from config.history import Caller
+from config.models import Event, User
 from incidents import acknowledgement, acknowledgement_link, lifecycle, notices, views
 from incidents.acknowledgement import LINK_LIFE
 from incidents.models import Acknowledgement, DeliveryAttempt, Incident, Notice, TimelineEntry
@@ -95,8 +96,15 @@ def token_of(notice: Notice) -> str:
 
 
 def database() -> dict[str, list[object]]:
-    """Everything that every table holds."""
-    return {model._meta.label: list(model._default_manager.order_by("pk").values()) for model in apps.get_models()}
+    """Everything that every table holds, besides that somebody was there."""
+    models = [model for model in apps.get_models() if model is not Event]
+    return {model._meta.label: list(model._default_manager.order_by("pk").values()) for model in models}
+
+
+def events() -> list[tuple[str, dict[str, str], str, str]]:
+    """What the trail says of those who came by a link."""
+    by_link = Event.objects.filter(caller=Caller.LINK).order_by("pk")
+    return [(event.kind, event.said, event.actor_name, event.address or "") for event in by_link]
 
 
 def text_of(answer: Any) -> str:
@@ -189,6 +197,7 @@ class TestReading:
                 assert answer.status_code == 200
                 assert not answer.cookies
         assert database() == before
+        assert events() == [("link_opened", {}, "anonymous", f"192.0.2.{number}") for number in range(50)]
 
     def test_it_shows_the_reference_the_notice_and_to_whom_it_was_written(
         self, notice: Notice, incident: Incident, client: Browser
@@ -284,7 +293,9 @@ class TestPressing:
         assert entry.text == "Acknowledged by the client: Northwind Operations (ops@northwind.example)"
         assert (entry.author_name, entry.happened_at) == ("Northwind Operations", made.at)
         assert not entry.is_client_visible, "it names an address, and other clients read the same incident"
-        assert entry.history.get().actor_name == "system: acknowledgement"
+        row = entry.history.get()
+        assert (row.actor_name, row.caller) == ("anonymous", Caller.LINK)
+        assert events()[-1] == ("link_used", {}, "anonymous", "203.0.113.9")
 
         page = text_of(client.get(address_of(notice)))
         assert "Reading is confirmed." in page
@@ -341,6 +352,8 @@ class TestPressing:
         assert "<form" not in page
         assert client.post(address_of(notice)).status_code == 403
         assert database() == before
+        who = ("Olga Petrova (olga)", "127.0.0.1")
+        assert events() == [("link_opened", {}, *who), ("link_refused", {"why": "colleague"}, *who)]
 
 
 class TestUselessLinks:
@@ -379,6 +392,21 @@ class TestUselessLinks:
         }
         assert len(pages) == 1
         assert "/admin" not in pages.pop()
+
+    def test_the_trail_says_which_was_tried_and_is_not_filled_by_who_makes_them_up(
+        self, notice: Notice, olga: User, client: Browser
+    ) -> None:
+        cache.clear()
+        now = timezone.now()
+        acknowledgement.revoke(notice, by=olga, reason="Forwarded to the press.", now=now)
+        client.get(address_of(notice))
+        client.get("/notice/x")
+        assert [said for _kind, said, *_who in events()] == [{"why": "revoked"}, {"why": "unknown"}]
+        assert Event.objects.order_by("pk").first().about_pk == notice.pk  # type: ignore[union-attr]
+        for _number in range(views.FORGERIES.most):
+            views.FORGERIES.wait("anybody", now)
+        client.get("/notice/y")
+        assert len(events()) == 2
 
     def refused(self, client: Browser, address: str, status: int, *sentences: str) -> str:
         before = database()
@@ -563,7 +591,7 @@ class TestProof:
         )
         met = incident.deadlines.filter(client=notice.client, obligation="notify", met_at=notice.made_at)
         assert met.exists(), "as of the try whose answer was lost"
-        assert notice.history.first().actor_name == "system: acknowledgement"
+        assert notice.history.first().actor_name == "anonymous"
 
     def test_what_was_accepted_stays_as_it_is(self, notice: Notice) -> None:
         Notice.objects.filter(pk=notice.pk).update(state=NoticeState.SENT, accepted_at=notice.made_at)
