@@ -13,6 +13,9 @@ class ConfigApp(AppConfig):
 
     def ready(self) -> None:
         from config import sign_in  # noqa: F401 - it listens to the framework's signals
+        from config.audit import append_only
+
+        append_only.listen(self)
 
 
 class DueNoticeAdmin(AdminConfig):

@@ -217,6 +217,8 @@ class AuditedModel(models.Model):
     NEED_REASON: ClassVar[frozenset[str]] = frozenset()
     #: Fields whose change is not somebody's act (a queue's cursor, the last sign-in) and leaves no history row.
     SILENT_FIELDS: ClassVar[frozenset[str]] = frozenset()
+    #: Whether no row is ever deleted (config/audit/append_only.py); False for what is only a line of something else.
+    IS_KEPT: ClassVar[bool] = True
 
     _loaded: dict[str, Any]
 

@@ -150,6 +150,7 @@ class ServiceCoverage(AuditedModel):
     """That an agreement covers a service."""
 
     PART_OF = "agreement"
+    IS_KEPT = False
 
     agreement = models.ForeignKey(
         ServiceAgreement, models.CASCADE, related_name="coverage", verbose_name=_("agreement")

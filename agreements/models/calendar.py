@@ -87,6 +87,7 @@ class OpeningHours(Hours):
     """One opening on one day of the week."""
 
     PART_OF = "calendar"
+    IS_KEPT = False
 
     calendar = models.ForeignKey(
         ServiceCalendar, models.CASCADE, related_name="hours", verbose_name=_("service calendar")
@@ -117,6 +118,7 @@ class SpecialDay(Hours):
     """A date that does not follow the week: closed all day, or open at other hours (one row per opening)."""
 
     PART_OF = "calendar"
+    IS_KEPT = False
 
     calendar = models.ForeignKey(
         ServiceCalendar, models.CASCADE, related_name="special_days", verbose_name=_("service calendar")

@@ -98,6 +98,7 @@ class Commitment(AuditedModel):
     """One term of an agreement. Without an amount it is a duty without a number ("as quickly as possible")."""
 
     PART_OF = "agreement"
+    IS_KEPT = False
 
     agreement = models.ForeignKey(
         ServiceAgreement, models.CASCADE, related_name="commitments", verbose_name=_("service agreement")
@@ -365,6 +366,7 @@ class WarningPoint(AuditedModel):
     """A moment before the deadline at which somebody is warned: a share of the allowance, or a time before its end."""
 
     PART_OF = "commitment"
+    IS_KEPT = False
 
     commitment = models.ForeignKey(
         Commitment, models.CASCADE, related_name="warning_points", verbose_name=_("commitment")

@@ -15,6 +15,7 @@ class SeverityDefinition(AuditedModel):
     """The words by which an agreement tells one severity from another; whoever declares an incident reads them."""
 
     PART_OF = "agreement"
+    IS_KEPT = False
 
     agreement = models.ForeignKey(
         ServiceAgreement, models.CASCADE, related_name="definitions", verbose_name=_("service agreement")

@@ -3,6 +3,7 @@
     sources.py  which tables it consists of, and what is a part of what
     events.py   what happened that changed no row: signing in, being refused, a link that was opened
     refusals.py  that somebody was refused what their role does not allow
+    append_only.py  the triggers that refuse to change or delete it
 
 What writes the rows is config/history.py.
 """

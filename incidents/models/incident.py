@@ -244,6 +244,7 @@ class AffectedAgreement(AuditedModel):
     """That an incident falls under an agreement, and why it was found to; or why somebody excluded it."""
 
     PART_OF = "incident"
+    IS_KEPT = False  # one that does not apply after all is taken out
 
     incident = models.ForeignKey(Incident, models.PROTECT, related_name="affected_agreements")
     agreement = models.ForeignKey(ServiceAgreement, models.PROTECT, related_name="+", verbose_name=_("agreement"))

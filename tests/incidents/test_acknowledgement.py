@@ -573,7 +573,7 @@ class TestProof:
 
     def doubtful(self, notice: Notice, state: NoticeState) -> None:
         Notice.objects.filter(pk=notice.pk).update(state=state, accepted_at=None, ambiguous_tries=1)
-        DeliveryAttempt.objects.filter(notice=notice).delete()
+        cast.lose(DeliveryAttempt.objects.filter(notice=notice))
         DeliveryAttempt.objects.create(
             notice=notice, at=notice.made_at, worker="w", outcome=Outcome.AMBIGUOUS, phase=DeliveryPhase.BODY
         )

@@ -112,7 +112,7 @@ def test_the_page_says_what_goes_out_if_nobody_acts(browser: Browser, northwind:
 def test_a_client_whom_nobody_can_mail_is_named_as_such(
     browser: Browser, northwind: ServiceAgreement, olga: User
 ) -> None:
-    Contact.objects.get().delete()
+    cast.lose(Contact.objects.all())
     incident = declared(olga)
     assert "operators, because nobody at Northwind can be mailed" in shown(browser.get(page_of(incident)))
     assert "nobody there can be mailed" in shown(browser.get(verb(incident, "notify")))

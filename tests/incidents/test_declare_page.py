@@ -99,7 +99,7 @@ def test_it_says_clearly_that_no_agreement_covers_the_services(browser: Browser,
 
 
 def test_a_client_whom_nobody_can_mail_is_named(browser: Browser, northwind: ServiceAgreement) -> None:
-    Contact.objects.all().delete()
+    cast.lose(Contact.objects.all())
     assert "Nobody at Northwind can be mailed." in shown(browser.post(AHEAD, typed()))
     assert "Nobody there can be mailed." in shown(browser.post(AHEAD, typed(severity=None)))
 

@@ -100,7 +100,7 @@ def set_to(notice: Notice, **values: object) -> None:
 def lose(**which: object) -> None:
     """As if the rows had never been made."""
     Notice.objects.update(superseded_by=None)
-    Notice.objects.filter(**which).delete()
+    cast.lose(Notice.objects.filter(**which))
 
 
 class TestClean:
@@ -296,7 +296,7 @@ class TestGaps:
     def test_a_client_without_contacts_has_its_alarm_as_its_row(
         self, olga: User, max_: User, northwind: ServiceAgreement
     ) -> None:
-        Contact.objects.all().delete()
+        cast.lose(Contact.objects.all())
         declare(olga)
         notices.raise_due(NOW)
         beats(NOW)
@@ -304,7 +304,7 @@ class TestGaps:
         assert everywhere() == set()
 
     def test_a_client_that_nobody_can_be_told_of(self, olga: User, northwind: ServiceAgreement) -> None:
-        Contact.objects.all().delete()
+        cast.lose(Contact.objects.all())
         User.objects.update(email="")
         declare(olga)
         notices.raise_due(NOW)
@@ -333,7 +333,7 @@ class TestGaps:
 
     def test_an_open_incident_without_any_deadline_of_an_agreement_it_falls_under(self, incident: Incident) -> None:
         lose()
-        Deadline.objects.all().delete()
+        cast.lose(Deadline.objects.all())
         assert everywhere() == {"deadlines-missing"}
         AffectedAgreement.objects.get().agreement.commitments.all().delete()
         assert everywhere() == set(), "an agreement that promises nothing for the severity starts nothing"
