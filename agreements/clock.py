@@ -53,7 +53,19 @@ _LONGEST_CLOSURE_DAYS = 400
 
 
 class ClockError(ValueError):
-    """What was asked has no sensible answer; the message says why in a sentence that people understand."""
+    """What was asked has no sensible answer; the message says why in a sentence that people understand.
+
+    `sentence` is the same with its `values` not yet filled in, for whoever shows it in another language.
+    """
+
+    def __init__(self, sentence: str, **values: object) -> None:
+        super().__init__(sentence % values if values else sentence)
+        self.sentence, self.values = sentence, values
+
+
+def _(sentence: str) -> str:
+    """Marks what people can come to read; it is translated where it is shown, since this module knows no language."""
+    return sentence
 
 
 # ── what an agreement can say ───────────────────────────────────────────────────────────────────────────────
@@ -168,7 +180,7 @@ class Calendar:
         if len(self.weekly) != 7:
             raise ClockError("A calendar needs the opening hours of seven days, Monday first.")
         if not any(self.weekly):
-            raise ClockError("This calendar never opens. Give at least one day of the week opening hours.")
+            raise ClockError(_("This calendar never opens. Give at least one day of the week opening hours."))
         for day in special_days:
             _check_special_day(day)
         object.__setattr__(self, "_timeline", _compiled(self))
@@ -238,12 +250,12 @@ class Terms:
     def __post_init__(self) -> None:
         if (self.roll is Roll.NEXT_BUSINESS_DAY_AT) != (self.roll_at is not None):
             raise ClockError(
-                "To move to a clock time on the next business day, give that time; otherwise leave it out."
+                _("To move to a clock time on the next business day, give that time; otherwise leave it out.")
             )
         if self.roll_at is not None and self.roll_at.tzinfo is not None:
             raise ClockError("The clock time on the next business day is in the calendar's zone: name none.")
         if self.cap is not None and self.allowance is None:
-            raise ClockError("An overall cap needs an allowance that it can cut short.")
+            raise ClockError(_("An overall cap needs an allowance that it can cut short."))
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values; `from_json` gives back equal terms."""
@@ -480,7 +492,7 @@ class _RoundTheClock:
 
     def advance(self, start: int, amount: int) -> int:
         if amount > _LONGEST_MICROS:
-            raise ClockError(_TOO_FAR)
+            raise _too_far()
         return start + amount
 
 
@@ -621,13 +633,13 @@ class _Timeline:
             if skipped + n <= len(year.days):
                 return year.days[skipped + n - 1]
             n -= len(year.days) - skipped
-        raise ClockError(_TOO_FAR)
+        raise _too_far()
 
     def measure(self, start: int, end: int) -> int:
         if end <= start:
             return 0
         if end - start > _LONGEST_MICROS:
-            raise ClockError(f"These two instants lie more than {_LONGEST_YEARS} years apart.")
+            raise ClockError(_("These two instants lie more than %(years)s years apart."), years=_LONGEST_YEARS)
         first, last = self.date(start).year, self.date(end).year
         whole_years = sum(self._year(number).total for number in range(first, last))
         return whole_years + self._year(last).used(end) - self._year(first).used(start)
@@ -636,14 +648,14 @@ class _Timeline:
         if not amount:
             return start
         if amount > _LONGEST_MICROS:
-            raise ClockError(_TOO_FAR)
+            raise _too_far()
         first = self.date(start).year
         amount += self._year(first).used(start)
         for year in self._years_from(first, start):
             if amount <= year.total:
                 return year.when_used(amount)
             amount -= year.total
-        raise ClockError(_TOO_FAR)
+        raise _too_far()
 
     def is_open(self, at: int) -> bool:
         return self._year(self.date(at).year).next_open(at) <= at
@@ -651,7 +663,7 @@ class _Timeline:
     def openings(self, start: int, end: int) -> Iterator[_Span]:
         """The openings in [start, end), cut to it."""
         if end - start > _LONGEST_MICROS:
-            raise ClockError(f"These two instants lie more than {_LONGEST_YEARS} years apart.")
+            raise ClockError(_("These two instants lie more than %(years)s years apart."), years=_LONGEST_YEARS)
         for number in range(self.date(start).year, self.date(end).year + 1):
             year = self._year(number)
             for opens, closes in zip(year.opens, year.closes, strict=True):
@@ -663,7 +675,7 @@ class _Timeline:
         for number in range(first, first + _LONGEST_YEARS + 1):
             year = self._year(number)
             if year.next_open(closed_since) - closed_since > _LONGEST_CLOSURE_DAYS * _DAY_MICROS:
-                raise ClockError(_never_opens(_instant(closed_since).astimezone(self._zone).date()))
+                raise _never_opens(_instant(closed_since).astimezone(self._zone).date())
             yield year
             if year.closes:
                 closed_since = max(closed_since, year.closes[-1])
@@ -720,7 +732,7 @@ class _Timeline:
             while not self.openings_on(opens_again):
                 opens_again += _DAY
                 if (opens_again - closed).days > _LONGEST_CLOSURE_DAYS:
-                    raise ClockError(_never_opens(closed))
+                    raise _never_opens(closed)
 
 
 @lru_cache(maxsize=256)
@@ -731,11 +743,20 @@ def _compiled(calendar: Calendar) -> _Timeline:
 
 # ── instants, checks and sentences ──────────────────────────────────────────────────────────────────────────
 
-_TOO_FAR = f"This would end more than {_LONGEST_YEARS} years after its start. Give it less time."
+
+def _too_far() -> ClockError:
+    sentence = _("This would end more than %(years)s years after its start. Give it less time.")
+    return ClockError(sentence, years=_LONGEST_YEARS)
 
 
-def _never_opens(day: dt.date) -> str:
-    return f"This calendar does not open for more than {_LONGEST_CLOSURE_DAYS} days from {day} on."
+def _never_opens(day: dt.date) -> ClockError:
+    sentence = _("This calendar does not open for more than %(days)s days from %(day)s on.")
+    return ClockError(sentence, days=_LONGEST_CLOSURE_DAYS, day=day)
+
+
+def _out_of_range() -> ClockError:
+    sentence = _("This date lies outside the years %(first)s to %(last)s in which time is counted.")
+    return ClockError(sentence, first=_FIRST_YEAR, last=_LAST_YEAR)
 
 
 def _count(at: dt.datetime) -> int:
@@ -770,27 +791,23 @@ _LAST_COUNT = _micros(dt.datetime(_LAST_YEAR, 12, 31, tzinfo=UTC))
 
 def _check_range(count: int) -> None:
     if not _FIRST_COUNT <= count < _LAST_COUNT:
-        raise ClockError(_OUT_OF_RANGE)
-
-
-_OUT_OF_RANGE = f"This date lies outside the years {_FIRST_YEAR} to {_LAST_YEAR} in which time is counted."
+        raise _out_of_range()
 
 
 def _check_special_day(day: dt.date) -> None:
     if isinstance(day, dt.datetime):
         raise ClockError("A closure or changed day is a date without a time.")
     if not _FIRST_YEAR <= day.year <= _LAST_YEAR:
-        raise ClockError(_OUT_OF_RANGE)
+        raise _out_of_range()
 
 
 def _check_amount(amount: int, unit: Unit, *, least: int) -> None:
-    in_words = unit.value.replace("_", " ")
     if not _is_whole(amount):
-        raise ClockError(f"The number of {in_words} must be a whole number.")
+        raise ClockError("An amount of time is a whole number of its unit.")
     if amount < least:
-        raise ClockError(f"The number of {in_words} must be at least {least}.")
+        raise ClockError(_("An amount of time must be at least %(least)s."), least=least)
     if amount > _TEN_YEARS[unit]:
-        raise ClockError(f"That many {in_words} are more than ten years. The most is {_TEN_YEARS[unit]:,}.")
+        raise ClockError(_("That is more than ten years. The most in this unit is %(most)s."), most=_TEN_YEARS[unit])
 
 
 def _is_whole(number: object) -> bool:

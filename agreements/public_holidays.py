@@ -115,5 +115,5 @@ def close_on(calendar: ServiceCalendar, days: Iterable[Holiday], *, by: User, re
         try:
             calendar.as_clock_calendar()
         except ClockError as error:
-            raise ValidationError(str(error)) from error
+            raise ValidationError(_(error.sentence), params=error.values) from error
     return made

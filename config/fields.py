@@ -69,10 +69,19 @@ def validate_address(value: str) -> None:
 
 
 def validate_zone(value: str) -> None:
+    """Refuses what is no time zone, and names the one that was perhaps meant."""
     try:
         zones.zone(value)
     except zones.UnknownZone as error:
-        raise ValidationError(str(error), code="unknown_zone") from error
+        if error.close:
+            sentence = _("“%(name)s” is not the name of a time zone. Did you mean %(close)s?")
+        elif error.name:
+            sentence = _("“%(name)s” is not the name of a time zone. Choose one such as Europe/Berlin.")
+        else:
+            sentence = _("No time zone is given. Choose one, for example Europe/Berlin.")
+        raise ValidationError(
+            sentence, code="unknown_zone", params={"name": error.name, "close": error.close}
+        ) from error
 
 
 def validate_prose(value: str) -> None:

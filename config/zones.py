@@ -24,7 +24,17 @@ _LONGEST_NAME = 64  # of what a person typed, as far as a sentence repeats it
 
 
 class UnknownZone(ValueError):
-    """The name is not that of a time zone; the message says so in a sentence."""
+    """The name is not that of a time zone.
+
+    `name` is as much of it as a sentence repeats, `close` a zone that was perhaps meant. People are told in their own
+    language by config/fields.py; this message is for logs.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = str(name)[:_LONGEST_NAME].strip()
+        self.close = _close_to(self.name)
+        meant = f" Did you mean {self.close}?" if self.close else ""
+        super().__init__(f"“{self.name}” is not the name of a time zone.{meant}")
 
 
 def zone(name: str) -> ZoneInfo:
@@ -33,7 +43,7 @@ def zone(name: str) -> ZoneInfo:
     Only listed names reach the file system, so a path such as "../../etc/passwd" is just an unknown name.
     """
     if not is_known(name):
-        raise UnknownZone(_refusal(name))
+        raise UnknownZone(name)
     return ZoneInfo(name)
 
 
@@ -47,11 +57,7 @@ def names() -> tuple[str, ...]:
     return _NAMES
 
 
-def _refusal(name: str) -> str:
-    shown = str(name)[:_LONGEST_NAME].strip()
-    if not shown:
-        return "No time zone is given. Choose one, for example Europe/Berlin."
+def _close_to(name: str) -> str:
     by_lower_case = {known.lower(): known for known in _NAMES}
-    close = get_close_matches(shown.lower(), by_lower_case, n=1, cutoff=0.8)
-    advice = f"Did you mean {by_lower_case[close[0]]}?" if close else "Choose one such as Europe/Berlin."
-    return f"“{shown}” is not the name of a time zone. {advice}"
+    close = get_close_matches(name.lower(), by_lower_case, n=1, cutoff=0.8)
+    return by_lower_case[close[0]] if close else ""

@@ -178,7 +178,7 @@ class HoursFormSet(RowsFormSet):
         try:
             build_calendar(zone, _kept(self), _kept(self.special_days))
         except clock.ClockError as error:
-            raise ValidationError(str(error)) from error
+            raise ValidationError(_(error.sentence), params=error.values) from error
 
 
 def _kept(formset: forms.BaseInlineFormSet) -> Any:  # type: ignore[type-arg]

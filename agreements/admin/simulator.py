@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django import forms
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import models
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.template.response import TemplateResponse
@@ -141,7 +141,7 @@ def _answer(request: HttpRequest, agreement: ServiceAgreement) -> dict[str, Any]
             try:
                 simulation = _simulated(agreement, form)
             except ClockError as error:
-                form.add_error(None, str(error))
+                form.add_error(None, ValidationError(_(error.sentence), params=error.values))
         fields = {"first_fields": form.first_fields(), "other_fields": form.other_fields()}
     context: dict[str, Any] = {
         **fields,

@@ -273,8 +273,10 @@ class Commitment(AuditedModel):
         try:
             self.as_clock_terms()
             self.as_clock_target()
-        except ValueError as error:  # ClockError, or a unit that clean_fields has already complained about
-            raise ValidationError({"amount": str(error)}) from error
+        except clock.ClockError as error:
+            raise ValidationError({"amount": ValidationError(_(error.sentence), params=error.values)}) from error
+        except ValueError:  # a unit that clean_fields has already complained about
+            return
 
     def _refuse_a_chain_that_cannot_run(self) -> None:
         """A chain stays within one agreement and severity, and may not come back to where it began."""
