@@ -149,10 +149,9 @@ class AuditedModelAdmin(SimpleHistoryAdmin):  # type: ignore[misc]  # the librar
             return super().changeform_view(request, *args, **options)  # type: ignore[no-any-return]
 
     def _create_formsets(self, request: HttpRequest, obj: models.Model, change: bool) -> Any:
-        """Tells the form, which is checked after this, whether a row of the tables below it changes."""
+        """Tells the form, which is shown and checked after this, of the tables below it."""
         formsets, inlines = super()._create_formsets(request, obj, change)
-        if request.method == "POST":
-            obj.has_changed_parts = any(row.has_changed() for formset in formsets for row in formset)  # type: ignore[attr-defined]
+        obj.tables_below = formsets  # type: ignore[attr-defined]
         return formsets, inlines
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any, cast
 
 from django import forms
 from django.core.exceptions import ValidationError
+from django.db import models
 from django.http import QueryDict
 from django.utils.text import Truncator, capfirst
 from django.utils.translation import gettext as _now
@@ -15,7 +17,7 @@ from django.utils.translation import gettext_lazy as _
 from simple_history.template_utils import HistoricalRecordContextHelper
 
 from config import times
-from config.history import Caller
+from config.history import AuditedModel, Caller
 from config.meanwhile import Change, Changed, Reading
 
 EDITS_TOLD = 50  # rows of a trail that are compared to say what changed meanwhile
@@ -42,6 +44,30 @@ def edits_since(read: int, trail: Any) -> list[Change]:
     """What people changed after this row of one object's trail, field by field, the latest last."""
     rows = list(trail.filter(history_id__gte=read).order_by("history_id")[:EDITS_TOLD])
     return [edit_between(before, after) for before, after in pairwise(rows) if after.caller != Caller.WORKER]
+
+
+def edits_below(read: int, trail: Any) -> list[Change]:
+    """What people did to the rows of a table after this row of its trail, each named, the latest last."""
+    rows = trail.filter(history_id__gt=read).exclude(caller=Caller.WORKER).order_by("history_id")[:EDITS_TOLD]
+    return [_edit_of_row(after, trail) for after in rows]
+
+
+def _edit_of_row(after: Any, trail: Any) -> Change:
+    if after.history_type == "+":
+        what = _now("added.")
+    elif after.history_type == "-":
+        what = _now("removed.")
+    else:
+        what = edit_between(_row_of(after.instance, trail.filter(history_id__lt=after.history_id)), after).what
+    row = {"table": capfirst(after.instance._meta.verbose_name), "row": Truncator(after.instance).chars(60)}
+    told = _now("%(table)s “%(row)s”: %(what)s") % {**row, "what": what}
+    return Change(after.actor_name, after.history_date, told, after.history_change_reason or "", after.request_id)
+
+
+def _row_of(instance: models.Model, trail: Any) -> Any:
+    """The newest in this trail that tells of this object, None if there is none."""
+    key = instance._meta.pk.attname
+    return trail.filter(**{key: instance.pk}).order_by("-history_id").first()
 
 
 def edit_between(before: Any, after: Any) -> Change:
@@ -71,7 +97,8 @@ class AsReadField(forms.CharField):
 class ReasonForm(forms.ModelForm):  # type: ignore[type-arg]
     """Asks why: the answer goes into the audit trail with every row that the save writes.
 
-    Refuses once to save over what somebody else has changed since the page was opened, and says what that was.
+    Refuses once to save over what somebody else has changed since the page was opened, here or in a table below, and
+    says what that was.
     """
 
     reason = forms.CharField(
@@ -95,49 +122,83 @@ class ReasonForm(forms.ModelForm):  # type: ignore[type-arg]
         return cleaned
 
     def _is_change(self) -> bool:
-        """Whether something that is already kept becomes different, here or (told by the admin) in a table below."""
+        """Whether something that is already kept becomes different, here or in a table below."""
         if self.instance._state.adding:
             return False
         typed = set(self.changed_data) - {"reason"}
-        return bool(typed) or getattr(self.instance, "has_changed_parts", False)
+        return bool(typed) or any(row.has_changed() for table in self._tables for row in table)
+
+    @property
+    def _tables(self) -> list[Any]:
+        """The tables below that people write in, as the admin has told."""
+        below = getattr(self.instance, "tables_below", ())
+        return [table for table in below if issubclass(table.model, AuditedModel)]
+
+    @property
+    def _trails(self) -> list[Any]:
+        """Its own, then those of the tables."""
+        below = [table.model.history.filter(**{table.fk.attname: self.instance.pk}) for table in self._tables]
+        return [self.instance.history.all(), *below]
 
     @property
     def _about(self) -> str:
-        return f"{self.instance._meta.label} {self.instance.pk}"
+        return " ".join([self.instance._meta.label, str(self.instance.pk), *(table.prefix for table in self._tables)])
 
     def _sealed(self) -> str:
-        return "" if self.instance._state.adding else Reading.of(self.instance.history.all()).sealed(self._about)
+        return "" if self.instance._state.adding else Reading.of(*self._trails).sealed(self._about)
 
     def _refuse_if_changed(self) -> None:
         sealed = self.cleaned_data.get("as_read", "")
         if not sealed or not self._is_change():
             return  # what was typed is so already
         try:
-            (read,) = Reading.unsealed(sealed, self._about).latest
+            read = Reading.unsealed(sealed, self._about).latest
         except ValidationError as error:
             self.add_error(None, error)
             return
-        same = type(self.instance)._base_manager.filter(pk=self.instance.pk)
-        list(same.select_for_update().values_list("pk"))  # whoever else saves this now waits until we have
-        if changes := edits_since(read, self.instance.history.all()):
-            self.add_error(None, Changed.by(changes))
+        self._keep_others_waiting()
+        own, *below = self._trails
+        changes = edits_since(read[0], own)
+        for latest, trail in zip(read[1:], below, strict=True):
+            changes += edits_below(latest, trail)
+        if changes:
+            self.add_error(None, Changed.by(sorted(changes, key=lambda change: change.at)))
             self._show_theirs(read)
 
-    def _show_theirs(self, read: int) -> None:
+    def _keep_others_waiting(self) -> None:
+        """Whoever else saves this now, or a row below, waits until we have."""
+        same = type(self.instance)._base_manager.filter(pk=self.instance.pk)
+        below = [table.model._base_manager.filter(**{table.fk.attname: self.instance.pk}) for table in self._tables]
+        for rows in (same, *below):
+            list(rows.order_by("pk").select_for_update(no_key=True).values_list("pk"))
+
+    def _show_theirs(self, read: Sequence[int]) -> None:
         """What this person left alone takes the value that it has now; what they typed stays, theirs or not."""
-        as_read = self.instance.history.filter(history_id=read).first()
-        self.data = data = cast("QueryDict", self.data).copy()
+        data = cast("QueryDict", self.data).copy()
         data[self.add_prefix("as_read")] = self._sealed()
-        for column in self._meta.model._meta.concrete_fields:
-            name, widget = column.name, getattr(self.fields.get(column.name), "widget", None)
-            if widget is None or isinstance(widget, forms.MultiWidget) or not hasattr(as_read, column.attname):
-                continue
-            bound = self[name]
-            if bound.field.has_changed(getattr(as_read, column.attname), bound.data):
-                continue
-            now = bound.field.prepare_value(self.initial.get(name))
-            if isinstance(widget, forms.CheckboxInput):
-                data.setlist(bound.html_name, ["on"] if now else [])
-            else:
-                shown = widget.format_value(now)
-                data[bound.html_name] = shown[0] if isinstance(shown, list) else shown or ""
+        parts: list[Any] = [(self,), *self._tables]
+        for latest, trail, part in zip(read, self._trails, parts, strict=True):
+            for form in part:
+                _take_theirs(form, _row_of(form.instance, trail.filter(history_id__lte=latest)), data)
+        for table in self._tables:
+            table.data = data
+        for form in (form for part in parts for form in part):
+            form.data = data
+
+
+def _take_theirs(form: forms.ModelForm[Any], as_read: Any, data: QueryDict) -> None:
+    """Into `data` what stands now in each field that is as it was read."""
+    for column in form._meta.model._meta.concrete_fields:
+        name, widget = column.name, getattr(form.fields.get(column.name), "widget", None)
+        if widget is None or widget.is_hidden or isinstance(widget, forms.MultiWidget):
+            continue
+        bound, unknown = form[name], object()
+        before = getattr(as_read, column.attname, unknown)
+        if before is unknown or bound.field.has_changed(before, bound.data):
+            continue
+        now = bound.field.prepare_value(form.initial.get(name))
+        if isinstance(widget, forms.CheckboxInput):
+            data.setlist(bound.html_name, ["on"] if now else [])
+        else:
+            shown = widget.format_value(now)
+            data[bound.html_name] = shown[0] if isinstance(shown, list) else shown or ""

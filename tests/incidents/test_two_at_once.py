@@ -49,7 +49,16 @@ class Tab:
         found = dict(re.findall(r'type="hidden" name="(as_read|initial-\w+)" value="([^"]*)"', self._text()))
         form = self.page.context.get("adminform")
         words = {} if form is None else {f.name: f.value() or "" for f in form.form if f.name != "reason"}
-        return {**words, **found}
+        return {**words, **self._rows(), **found}
+
+    def _rows(self) -> dict[str, Any]:
+        """The tables below, as they were shown."""
+        sent: dict[str, Any] = {}
+        for table in self.page.context.get("inline_admin_formsets", ()):
+            for form in (table.formset.management_form, *table.formset):
+                shown = {field.html_name: field.value() for field in form}
+                sent |= {name: value for name, value in shown.items() if value is not None and value is not False}
+        return sent
 
     def send(self, **typed: Any) -> str:
         self.page = self.browser.post(self.address, {**self.carried(), **typed}, follow=True)
