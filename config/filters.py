@@ -54,6 +54,11 @@ class DayFilter(django_filters.DateFilter):  # type: ignore[misc]  # the library
         return queryset.filter(**{f"{self.field_name}__{'lt' if self.is_end else 'gte'}": midnight})
 
 
+def days(field_name: str, *, since: str | Promise, until: str | Promise) -> tuple[DayFilter, DayFilter]:
+    """The days between which an instant lies, both of them included, under these labels."""
+    return DayFilter(field_name, label=since), DayFilter(field_name, label=until, is_end=True)
+
+
 class TickFilter(django_filters.BooleanFilter):  # type: ignore[misc]  # the library ships no types
     """A box to tick; not ticked, it asks for nothing."""
 

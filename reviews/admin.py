@@ -21,7 +21,7 @@ from django.utils.translation import gettext_lazy as _
 from agreements.models import ServiceAgreement, Severity
 from config.admin import badge, link, list_of, page_of, zoned
 from config.bulk import BulkForm
-from config.filters import DayFilter, FilteredAdmin, NameFilter, PersonFilter, Tab
+from config.filters import FilteredAdmin, NameFilter, PersonFilter, Tab, days
 from config.forms import NATIVE_INPUTS, ActForm, DayField, Done, RowChooser, RowsFormSet, reason_field
 from config.models import User
 from config.navigation import Count, Entry, Part
@@ -132,8 +132,7 @@ class ReviewFilter(django_filters.FilterSet):  # type: ignore[misc]  # the libra
         reach=lambda reviews, clients: reviews.filter(incident__in=Incident.objects.of_clients(clients).order_by()),
     )
     facilitator = PersonFilter(PostIncidentReview.facilitator.field, label=_("Facilitator"))
-    opened_from = DayFilter("opened_at", label=_("Opened from"))
-    opened_until = DayFilter("opened_at", label=_("Opened until"), is_end=True)
+    opened_from, opened_until = days("opened_at", since=_("Opened from"), until=_("Opened until"))
 
     class Meta:
         model = PostIncidentReview

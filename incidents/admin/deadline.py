@@ -26,7 +26,7 @@ from agreements.models import Obligation, Severity
 from agreements.models.commitment import event_in_words
 from config import times
 from config.admin import act_url, both_zones, link
-from config.filters import DayFilter, FilteredAdmin, NameFilter, PersonFilter, Tab, TickFilter
+from config.filters import FilteredAdmin, NameFilter, PersonFilter, Tab, TickFilter, days
 from config.models import User
 from incidents.admin import badges, present_terms
 from incidents.admin.verbs import SERVES, presets_for
@@ -317,8 +317,7 @@ class DeadlineListFilter(DeadlineFilter):
     )
     agreement = NameFilter(Deadline.agreement.field, label=_("Agreement"))
     responder = PersonFilter(Responder.user.field, label=_("Responder"), reach=_of_responders)
-    due_from = DayFilter("due_at", label=_("Due from"))
-    due_until = DayFilter("due_at", label=_("Due until"), is_end=True)
+    due_from, due_until = days("due_at", since=_("Due from"), until=_("Due until"))
 
     def by_standing(self, queryset: DeadlineQuerySet, name: str, value: str) -> DeadlineQuerySet:
         return queryset.open() if value == "open" else super().by_standing(queryset, name, value)

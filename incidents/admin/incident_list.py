@@ -18,7 +18,7 @@ from django.utils.translation import gettext_lazy as _
 
 from agreements.models import ServiceAgreement, Severity
 from config.admin import zoned
-from config.filters import DayFilter, FilteredAdmin, NameFilter, PersonFilter, Tab
+from config.filters import FilteredAdmin, NameFilter, PersonFilter, Tab, days
 from incidents.admin import badges
 from incidents.admin.deadline import NAMES, DeadlineRow, responders_in_words
 from incidents.admin.many import AcknowledgeMany, AssignMany, CloseMany
@@ -42,8 +42,7 @@ class IncidentFilter(django_filters.FilterSet):  # type: ignore[misc]  # the lib
     agreement = NameFilter(AffectedAgreement.agreement.field, label=_("Agreement"), reach=IncidentQuerySet.under)
     service = NameFilter(AffectedService.service.field, label=_("Service"), reach=IncidentQuerySet.affecting)
     responder = PersonFilter(Responder.user.field, label=_("Responder"), reach=IncidentQuerySet.answered_by)
-    detected_from = DayFilter("detected_at", label=_("Detected from"))
-    detected_until = DayFilter("detected_at", label=_("Detected until"), is_end=True)
+    detected_from, detected_until = days("detected_at", since=_("Detected from"), until=_("Detected until"))
 
     class Meta:
         model = Incident
@@ -65,6 +64,20 @@ def clients_in_words(incident: Any) -> str:
 @admin.display(description=_("next due"))
 def next_due_at(incident: Any) -> dt.datetime | None:
     return incident.nearest[0].due_at if incident.nearest else None
+
+
+#: Of the nearest deadline, what its row of the list reads.
+READ_OF_NEAREST = (
+    "incident",
+    "client__time_zone",
+    "started_at",
+    "due_at",
+    "at_risk_at",
+    "paused_at",
+    "met_at",
+    "ended_at",
+    "end_reason",
+)
 
 
 class IncidentList(FilteredAdmin):
@@ -108,7 +121,7 @@ class IncidentList(FilteredAdmin):
         applying = AffectedAgreement.objects.included().select_related("agreement__client")
         team = Responder.objects.select_related("user").order_by("role", "pk")
         return rows.defer("description", "client_summary", "words").prefetch_related(
-            Prefetch("deadlines", nearest.defer("moments")[:1], to_attr="nearest"),
+            Prefetch("deadlines", nearest.only(*READ_OF_NEAREST)[:1], to_attr="nearest"),
             Prefetch("affected_agreements", applying.only("incident", "agreement__client__name"), to_attr="applying"),
             Prefetch("responders", team.only("incident", *NAMES), to_attr="team"),
         )

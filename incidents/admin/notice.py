@@ -22,7 +22,7 @@ from django.utils.translation import gettext_lazy as _
 from config import times
 from config.admin import READING_METHODS, Button, act_url, badge, both_zones, link, zoned
 from config.content_policy import mail_document
-from config.filters import DayFilter, FilteredAdmin, NameFilter, Tab
+from config.filters import FilteredAdmin, NameFilter, Tab, days
 from incidents import acknowledgement_link, handling
 from incidents.admin import attention, badges
 from incidents.admin.decisions import DECISIONS, RevokeLink, buttons_for
@@ -52,8 +52,7 @@ class NoticeFilter(django_filters.FilterSet):  # type: ignore[misc]  # the libra
     )
     client = NameFilter(Notice.client.field, label=_("Client"))
     incident = django_filters.CharFilter(label=_("Incident"), max_length=20, method="by_incident")
-    made_from = DayFilter("made_at", label=_("Made from"))
-    made_until = DayFilter("made_at", label=_("Made until"), is_end=True)
+    made_from, made_until = days("made_at", since=_("Made from"), until=_("Made until"))
 
     class Meta:
         model = Notice
