@@ -15,21 +15,18 @@ from config import zones
 
 def in_zone(instant: dt.datetime, zone_name: str) -> str:
     """`24 Nov 2026, 21:24 EST`, in the zone and the active language."""
-    return _in_zone(instant, zone_name, get_language())
-
-
-@functools.lru_cache(maxsize=1024)
-def _in_zone(instant: dt.datetime, zone_name: str, _language: str | None) -> str:
-    """Kept, as one mail shows the same few instants again and again, and a burst of mails too."""
-    return _show(instant.astimezone(zones.zone(zone_name)))
+    return _shown(instant, zones.zone(zone_name), get_language())
 
 
 def for_reader(instant: dt.datetime) -> str:
     """The same in the zone of whoever is reading."""
-    return _show(timezone.localtime(instant))
+    return _shown(instant, timezone.get_current_timezone(), get_language())
 
 
-def _show(local: dt.datetime) -> str:
+@functools.lru_cache(maxsize=4096)
+def _shown(instant: dt.datetime, zone: dt.tzinfo, _language: str | None) -> str:
+    """Kept, as mails and lists show the same instants again and again."""
+    local = instant.astimezone(zone)
     name = local.tzname() or ""
     zone_label = f"UTC{name}" if name.startswith(("+", "-")) else name
     return f"{date_format(local, pgettext('date format', 'j M Y, H:i'))} {zone_label}"

@@ -20,6 +20,11 @@ from config import times
 
 def badge(text: str | Promise, tone: str, sign: str) -> SafeString:
     """A word with a sign and a colour: readable without seeing the colour."""
+    return _badge(str(text), tone, sign)
+
+
+@functools.lru_cache(maxsize=256, typed=True)  # typed, for markup equals the plain text that would be escaped
+def _badge(text: str, tone: str, sign: str) -> SafeString:
     return format_html(
         '<span class="badge badge-{}"><span class="badge-sign" aria-hidden="true">{}</span> {}</span>', tone, sign, text
     )
