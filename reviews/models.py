@@ -56,6 +56,10 @@ class PostIncidentReview(AuditedModel):
         verbose_name = _("post-incident review")
         verbose_name_plural = _("post-incident reviews")
         ordering = ("-opened_at", "-pk")
+        indexes = (
+            # the list of reviews, the newest first
+            models.Index(fields=("opened_at",), name="review_opened"),
+        )
 
     def __str__(self) -> str:
         return str(_("Review of %(incident)s") % {"incident": self.incident})
@@ -118,6 +122,8 @@ class CorrectiveAction(AuditedModel):
         indexes = (
             # CorrectiveActionQuerySet.overdue
             models.Index(fields=("due_on",), name="action_open", condition=Q(done_on__isnull=True)),
+            # the list of all actions, by due day
+            models.Index(fields=("due_on",), name="action_due"),
         )
 
     def __str__(self) -> str:
