@@ -11,9 +11,11 @@ from django.db import connection
 from django.test import Client as Browser
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
+from django.utils.safestring import mark_safe
 
 from agreements.models import ServiceAgreement
 from config import navigation
+from config.admin import badge
 from config.models import User
 from tests.cast import browser_of
 from tests.incidents.test_admin import declared
@@ -199,3 +201,8 @@ def test_on_a_phone_the_closed_filters_say_how_many_are_set(olga: User) -> None:
     page = browser_of(olga).get(listed, {"severity": "low", "q": "storage", "status": ""}).content.decode()
     assert "Search and filter: 2 are set" in page
     assert "Search and filter</summary>" in browser_of(olga).get(listed).content.decode()
+
+
+def test_a_badge_escapes_the_words_that_another_showed_as_markup() -> None:
+    assert "<b>" in badge(mark_safe("<b>"), "high", "!")
+    assert "<b>" not in badge("<b>", "high", "!")
