@@ -16,16 +16,21 @@ from django.urls import reverse
 from django.utils import timezone
 
 from agreements.models import Client, Contact, Obligation, ServiceAgreement
+from config.admin import list_of
 from config.models import User
 from incidents import lifecycle
-from incidents.models import AffectedAgreement, Deadline, Incident, Responder
+from incidents.models import AffectedAgreement, Deadline, Incident, Notice, Responder
 from incidents.models.incident import Status
+from incidents.models.notice import NoticeState
+from reviews import lifecycle as reviewing
+from reviews.models import CorrectiveAction, PostIncidentReview
 from tests import cast
 from tests.bench.idle_tick import declare_the_first
 from tests.bench.stage import on_postgres, verdict
 
 CLIENTS = 2_000
 OPEN = 200  # incidents that are being worked on, whatever the number of all
+FOLLOWED = 10  # one closed incident of so many has a notice that was sent, and a review with an action
 HISTORY = 5  # rows of the trail for each incident: three of its own, two of its deadline
 APART = 20  # seconds between two incidents
 
@@ -66,9 +71,15 @@ def set_up(now: dt.datetime) -> Scene:
         detected_at=now - dt.timedelta(days=1),
     )
     at = now - dt.timedelta(hours=23)
+    lifecycle.notify_client(past, by=olga, now=at)
     lifecycle.record_told(past, agreement.client, by=olga, now=at, evidence="Called Ms Reyes")
     lifecycle.resolve(past, by=olga, now=at)
     lifecycle.close(past, by=olga, now=at)
+    notice = Notice.objects.filter(incident=past).earliest("pk")
+    notice.state, notice.accepted_at = NoticeState.SENT, at
+    notice.save()
+    review = reviewing.open_review(past, by=olga, now=at)
+    CorrectiveAction.objects.create(review=review, what="Add a replica", owner=olga, due_on=at.date())
     series = f"CROSS JOIN generate_series(1, {CLIENTS - 1}) AS more(number)"
     name = "'Client ' || more.number"
     copy_rows(agreement.client, series, {"name": name, "words": f"' ' || lower({name})"})
@@ -134,6 +145,8 @@ def _copy_incidents(row: Incident, count: int, year: str) -> None:
         theirs |= {name: f"row.{name} - {before}" for name in ("started_at", "due_at", "at_risk_at", "met_at")}
     for deadline in deadlines:
         copy_rows(deadline, new, theirs)
+    if row.status == Status.CLOSED:
+        _copy_what_followed(row, last)
     for told, copies in ((row, HISTORY - 2), (deadlines.earliest("pk"), 2)):
         mine = new if told is row else f"JOIN {_table(Deadline)} AS more ON more.incident_id > {last}"
         trail = told.history.earliest("pk")
@@ -143,6 +156,20 @@ def _copy_incidents(row: Incident, count: int, year: str) -> None:
             {"id": "more.id"},
             key="history_id",
         )
+
+
+def _copy_what_followed(row: Incident, last: int) -> None:
+    """A notice, and a review with its action, for some of the incidents after that one."""
+    before = f"make_interval(secs => {APART} * (more.id - {last}))"
+    some = f"JOIN {_table(Incident)} AS more ON more.id > {last} AND mod(more.id, {FOLLOWED}) = 0"
+    theirs = {"incident_id": "more.id", "deadline_id": "NULL", "message_id": "row.message_id || more.id"}
+    theirs |= {name: f"row.{name} - {before}" for name in ("made_at", "accepted_at", "due_at")}
+    copy_rows(Notice.objects.filter(incident=row, state=NoticeState.SENT).earliest("pk"), some, theirs)
+    last_review = PostIncidentReview.objects.latest("pk").pk
+    copy_rows(row.review, some, {"incident_id": "more.id", "opened_at": f"row.opened_at - {before}"})
+    reviews = f"JOIN {_table(PostIncidentReview)} AS more ON more.id > {last_review}"
+    due_on = "row.due_on - mod(more.id, 200)::integer"
+    copy_rows(row.review.actions.get(), reviews, {"review_id": "more.id", "due_on": due_on})
 
 
 def copy_rows(row: models.Model, source: str, changed: Mapping[str, str], *, key: str = "id") -> None:
@@ -186,8 +213,7 @@ class Took:
 
 
 def visits(scene: Scene) -> Sequence[Visit]:
-    incidents, deadlines = (reverse(f"admin:incidents_{name}_changelist") for name in ("incident", "deadline"))
-    notices = reverse("admin:incidents_notice_changelist")
+    incidents, deadlines, notices = (list_of(model) for model in (Incident, Deadline, Notice))
     some = Incident.objects.filter(reference__startswith="INC-2025").order_by("pk")[250]
 
     def search(text: str) -> str:
@@ -204,6 +230,10 @@ def visits(scene: Scene) -> Sequence[Visit]:
         Visit("deadlines", deadlines, 60, keeps_its_time=True),
         Visit("deadlines, open", f"{deadlines}?standing=open", 60, keeps_its_time=True),
         Visit("notices", notices, 60, keeps_its_time=True),
+        Visit("clients", list_of(Client), 60, keeps_its_time=True),
+        Visit("agreements", list_of(ServiceAgreement), 60, keeps_its_time=True),
+        Visit("reviews", list_of(PostIncidentReview), 60, keeps_its_time=True),
+        Visit("actions", list_of(CorrectiveAction), 60, keeps_its_time=True),
         Visit(
             "page of an open incident",
             reverse("admin:incidents_incident_change", args=[scene.open.pk]),
@@ -253,7 +283,7 @@ def measure(browser: Browser, visit: Visit, repeats: int) -> Took:
 
 
 def judged(visit: Visit, few: Took, many: Took) -> str:
-    ratio = many.page_ms / few.page_ms
+    ratio, busier = many.page_ms / few.page_ms, many.cpu_ms / few.cpu_ms
     said = []
     if visit.page_ms is not None:
         said.append(f"≤ {visit.page_ms:g} ms {verdict(many.page_ms <= visit.page_ms)}")
@@ -261,7 +291,7 @@ def judged(visit: Visit, few: Took, many: Took) -> str:
         said.append(f"queries ≤ {visit.queries_ms:g} ms {verdict(many.queries_ms <= visit.queries_ms)}")
     if visit.keeps_its_time:
         said.append(f"≤ 1.5 × {verdict(ratio <= 1.5)}")
-    return f"{ratio:5.2f} ×  {', '.join(said)}"
+    return f"{ratio:5.2f} ×, CPU {busier:5.2f} ×  {', '.join(said)}"
 
 
 def main() -> None:
