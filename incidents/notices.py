@@ -361,7 +361,7 @@ def _in_words(
 ) -> str:
     """The message with its placeholders filled in for this reader, in their zone and language."""
     if not placeholders.used_in(message):
-        return message
+        return placeholders.fill(message, {})
 
     def when(instant: dt.datetime | None) -> str:
         return times.in_zone(instant, recipient.time_zone) if instant else ""

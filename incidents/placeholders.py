@@ -1,7 +1,8 @@
 """The placeholders of what people write to clients: `{title}` in a message, filled in for each reader.
 
-A name in braces and nothing else. What people wrote is never evaluated: it is searched for the names below, and a
-name is replaced by words. A value is data, so that a title which reads “{client}” is sent as it reads.
+A name in braces and nothing else; a brace that is typed twice stands for itself. What people wrote is never evaluated:
+it is searched for the names below, and a name is replaced by words. A value is data, so that a title which reads
+“{client}” is sent as it reads.
 """
 
 from __future__ import annotations
@@ -59,7 +60,9 @@ PLACEHOLDERS: Mapping[str, Placeholder] = {
 }
 EXAMPLES = {name: placeholder.example for name, placeholder in PLACEHOLDERS.items()}
 
-_BRACED = re.compile(r"\{([^{}\n]*)\}|[{}]")
+#: A placeholder in doubled braces is how other programs write it: taken at its word, it would be sent as it stands.
+_BRACED = re.compile(rf"\{{(\{{ *(?:{'|'.join(PLACEHOLDERS)}) *\}})\}}|\{{\{{|\}}\}}|\{{([^{{}}\n]*)\}}|[{{}}]")
+_DOUBLED = {"{{": "{", "}}": "}"}
 
 
 class Wrong(ValueError):
@@ -72,7 +75,7 @@ def used_in(text: str) -> set[str]:
 
 
 def fill(text: str, values: Mapping[str, str]) -> str:
-    """The text with its placeholders replaced, each once: nothing is looked for in what was put in.
+    """The text with its placeholders and doubled braces replaced, each once: nothing is looked for in what was put in.
 
     Raises Wrong, naming the client, for a placeholder whose value is empty.
     """
@@ -80,7 +83,7 @@ def fill(text: str, values: Mapping[str, str]) -> str:
         if not values[name]:
             sentence = _("{%(name)s} has no value for %(client)s: %(why)s. Take it out, or write to them separately.")
             raise Wrong(sentence % {"name": name, "client": values["client"], "why": str(PLACEHOLDERS[name].absence)})
-    return _BRACED.sub(lambda braced: values[braced[1]], text)
+    return _BRACED.sub(lambda braced: _DOUBLED.get(braced[0]) or values[braced[2]], text)
 
 
 def validate(text: str) -> None:
@@ -93,7 +96,9 @@ def validate(text: str) -> None:
 
 def _names(text: str) -> Iterator[str]:
     for braced in _BRACED.finditer(text):
-        name = braced[1]
+        if braced[0] in _DOUBLED:
+            continue
+        name = braced[1] or braced[2]
         if name not in PLACEHOLDERS:
             raise Wrong(_what_is_wrong(name, line=text.count("\n", 0, braced.start()) + 1))
         yield name
@@ -101,9 +106,11 @@ def _names(text: str) -> Iterator[str]:
 
 def _what_is_wrong(name: str | None, *, line: int) -> str:
     if name is None:
-        return _("Line %(line)d: a brace stands alone. Write braces only around a placeholder, as in {title}.") % {
-            "line": line
-        }
+        sentence = _(
+            "Line %(line)d: a brace stands alone. Write braces only around a placeholder, as in {title}, "
+            "or twice where you mean the brace itself."
+        )
+        return sentence % {"line": line}
     found = {"line": line, "name": name[:40]}
     if close := difflib.get_close_matches(name.strip().lower(), PLACEHOLDERS, n=1):
         return _("Line %(line)d: {%(name)s} is no placeholder. Did you mean {%(close)s}?") % {

@@ -30,6 +30,7 @@ from incidents.models.incident import ResponderRole
 
 SHOWN_NOTICES = 200
 SHOWN_PER_CLIENT = 4
+SHOWN_CLIENTS = 20
 SHOWN_PLANNED = 6
 SHOWN_LATER = 50
 SHOWN_DONE = 100
@@ -130,6 +131,10 @@ class ToldClient:
     has_any: bool
     evidence_url: str = ""
     notices: list[OfNotice] = field(default_factory=list)
+
+    @property
+    def is_stuck(self) -> bool:
+        return any(row.needs_a_person for row in self.notices)
 
     @property
     def latest(self) -> list[OfNotice]:
@@ -258,6 +263,16 @@ class Workspace(OfIncident):
         }
         return f"{said}, {ngettext('%d overdue', '%d overdue', missed) % missed}" if missed else said
 
+    # what clients were told
+
+    @property
+    def told_first(self) -> list[ToldClient]:
+        return self.told[:SHOWN_CLIENTS]
+
+    @property
+    def told_besides(self) -> list[ToldClient]:
+        return self.told[SHOWN_CLIENTS:]
+
     # the rest
 
     @property
@@ -371,7 +386,7 @@ def _told(
     to_clients: Sequence[Notice],
     by: User,
 ) -> list[ToldClient]:
-    """One entry per affected client, those who have been told nothing included."""
+    """One entry per affected client: first whom something did not reach, then those who have been told nothing yet."""
     # Asked by itself: "nothing yet" must be true however many newer notices there are to others.
     reached = set(written.filter(contact__isnull=False).order_by().values_list("client", flat=True).distinct())
     clients = {found.agreement.client_id: found.agreement.client for found in affected if not found.is_excluded}
@@ -385,7 +400,7 @@ def _told(
     for notice in to_clients:
         if notice.client is not None:
             told.setdefault(notice.client.pk, ToldClient(notice.client, True)).notices.append(OfNotice(notice))
-    return sorted(told.values(), key=lambda one: one.client.name)
+    return sorted(told.values(), key=lambda one: (not one.is_stuck, one.has_any, one.client.name))
 
 
 def _evidence(incident: Incident, client: Client) -> str:

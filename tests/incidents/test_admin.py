@@ -16,7 +16,7 @@ from django.utils import timezone
 from agreements.models import Client, Contact, Obligation, Service, ServiceAgreement
 from config.models import User
 from incidents import lifecycle, notices
-from incidents.admin.workspace import SHOWN_NOTICES
+from incidents.admin.workspace import SHOWN_CLIENTS, SHOWN_NOTICES
 from incidents.models import Deadline, DeliveryAttempt, Incident, Notice, TimelineEntry
 from incidents.models.notice import DeliveryPhase, NoticeState, Outcome
 from tests import cast
@@ -244,6 +244,28 @@ def test_a_client_who_was_told_is_never_said_to_have_been_told_nothing(
     told = {row.client.name: row for row in browser.get(page_of(incident)).context["workspace"].told}
     assert (told["Northwind"].has_any, told["Northwind"].notices) == (True, [])
     assert "Nothing yet." not in shown(browser.get(page_of(incident)))
+
+
+def test_of_many_clients_those_come_first_whom_nothing_has_reached_and_the_rest_are_in_the_list(
+    browser: Browser, olga: User
+) -> None:
+    for number in range(SHOWN_CLIENTS + 2):
+        another_client(number)
+    incident = declared(olga)
+    lifecycle.notify_client(incident, by=olga, now=timezone.now(), clients=Client.objects.order_by("pk")[:3])
+    stuck, *_others = Notice.objects.order_by("pk")
+    stuck.state, stuck.state_reason = NoticeState.FAILED, "No such mailbox"
+    stuck.save()
+    page = browser.get(page_of(incident))
+    workspace = page.context["workspace"]
+    assert len(workspace.told_first) == SHOWN_CLIENTS
+    assert workspace.told_first[0].client == stuck.client
+    assert [row.has_any for row in workspace.told_first[1:]] == [False] * (SHOWN_CLIENTS - 1)
+    assert [row.client.name for row in workspace.told_besides] == ["Client 1", "Client 2"]
+    told = shown(page).split('id="told-heading"', 1)[1].split("</section>", 1)[0]
+    assert "and 2 more clients" in told
+    assert "Evidence for Client 2" in told
+    assert told.count(workspace.notices_url) == 2
 
 
 def test_the_notice_form_chooses_who_is_waiting_and_says_how_many_will_be_mailed(

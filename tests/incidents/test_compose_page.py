@@ -95,7 +95,7 @@ def test_a_preview_carries_no_link_that_could_acknowledge(browser: Browser, inci
     ("message", "sentence"),
     [
         ("Dear {klient}", "Line 1: {klient} is no placeholder. Did you mean {client}?"),
-        ("{{ client }}", "a brace stands alone"),
+        ("{{ client }}", "{{ client }} is no placeholder. Did you mean {client}?"),
         ("Until {next_update_at}", "{next_update_at} has no value for Northwind"),
         ("  ", "Write what the clients should know."),
     ],

@@ -65,7 +65,7 @@ def test_an_operator_and_an_auditor_read_them_and_can_type_nothing(olga: User, a
     [
         ("text", "Dear {client},\r\nwe look into {titel}.", "Line 2: {titel} is no placeholder. Did you mean {title}?"),
         ("text", "{client.__class__}", "{client.__class__} is no placeholder"),
-        ("text", "{{ title }}", "a brace stands alone"),
+        ("text", "{{ title }}", "{{ title }} is no placeholder. Did you mean {title}?"),
         ("text", "{% now 'Y' %}", "is no placeholder"),
         ("text", "", "This field is required"),
         ("text", "x" * 5_001, "at most 5000 characters"),

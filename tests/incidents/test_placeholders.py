@@ -39,8 +39,11 @@ def test_each_placeholder_becomes_its_value() -> None:
         ("{ title }", "Line 1: { title } is no placeholder. Did you mean {title}?"),
         ("{Title}", "Line 1: {Title} is no placeholder. Did you mean {title}?"),
         ("{detected}", "Did you mean {detected_at}?"),
-        ("{{ x }}", "Line 1: a brace stands alone. Write braces only around a placeholder, as in {title}."),
-        ("{{title}}", "Line 1: a brace stands alone."),
+        ("{ x", "Line 1: a brace stands alone. Write braces only around a placeholder, as in {title}, or twice where"),
+        ("{{ title }}", "Line 1: {{ title }} is no placeholder. Did you mean {title}?"),
+        ("{{due_at}}", "Line 1: {{due_at}} is no placeholder. Did you mean {due_at}?"),
+        ("{{title}", "Line 1: a brace stands alone."),
+        ("{{{titel}}}", "Line 1: {titel} is no placeholder. Did you mean {title}?"),
         ("{% if x %}", "Line 1: {% if x %} is no placeholder."),
         ("{# x #}", "Line 1: {# x #} is no placeholder."),
         ("${title", "Line 1: a brace stands alone."),
@@ -56,6 +59,21 @@ def test_any_other_use_of_braces_is_refused_with_its_place(text: str, sentence: 
         placeholders.fill(text, EXAMPLES)
     with pytest.raises(ValidationError, match=re.escape(sentence)):
         placeholders.validate(text)
+
+
+@pytest.mark.parametrize(
+    ("typed", "sent"),
+    [
+        ('{{"a": {{}}}}', '{"a": {}}'),
+        ("{{ x }}", "{ x }"),
+        ("{{{title}}}", "{Object storage is down}"),
+        ("{{{{ and }}}}", "{{ and }}"),
+        ("}}{title}{{", "}Object storage is down{"),
+    ],
+)
+def test_a_brace_that_is_typed_twice_stands_for_itself(typed: str, sent: str) -> None:
+    assert placeholders.fill(typed, EXAMPLES) == sent
+    placeholders.validate(typed)
 
 
 def test_a_placeholder_without_a_value_is_refused_naming_whose_it_is_and_why() -> None:
@@ -80,7 +98,9 @@ def test_values_are_data_and_everything_else_stays_as_it_was_typed(parts: list[s
 def test_whatever_is_typed_is_filled_or_refused_and_nothing_third(text: str) -> None:
     with contextlib.suppress(Wrong):
         filled = placeholders.fill(text, EXAMPLES)
-        assert re.sub(r"\{([a-z_]+)\}", lambda found: EXAMPLES[found[1]], text) == filled
+        spelled = re.sub(r"\{\{|\}\}", lambda found: f"<{ord(found[0][0])}>", text)
+        named = re.sub(r"\{([a-z_]+)\}", lambda found: EXAMPLES[found[1]], spelled)
+        assert named.replace("<123>", "{").replace("<125>", "}") == filled
 
 
 def test_the_texts_to_start_from_can_be_filled_in_and_are_there_in_every_language() -> None:

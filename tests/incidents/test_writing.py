@@ -80,7 +80,9 @@ def test_what_a_placeholder_becomes_is_data(incident: Incident, olga: User) -> N
     assert "<b>" not in read.html
 
 
-@pytest.mark.parametrize("message", ["{titel}", "{client.__class__}", "{0}", "{title!r}", "{{ x }}", "{% x %}", "{"])
+@pytest.mark.parametrize(
+    "message", ["{titel}", "{client.__class__}", "{0}", "{title!r}", "{{ title }}", "{% x %}", "{"]
+)
 @pytest.mark.parametrize("tell", [lifecycle.notify_client, lifecycle.post_update])
 def test_a_message_with_any_other_brace_is_refused_and_nothing_is_queued(
     incident: Incident, olga: User, message: str, tell: Any
@@ -90,6 +92,12 @@ def test_a_message_with_any_other_brace_is_refused_and_nothing_is_queued(
         tell(incident, by=olga, now=at("12:00"), message=message)
     assert set(refused.value.message_dict) == {"message"}
     assert not Notice.objects.exists()
+
+
+def test_a_brace_that_is_typed_twice_is_sent_once(incident: Incident, olga: User) -> None:
+    notify(incident, olga, 'The answer is {{"error": 503}}.')
+    for notice in Notice.objects.all():
+        assert 'The answer is {"error": 503}.' in notice.text
 
 
 def test_a_placeholder_that_has_no_value_for_one_of_the_clients_is_refused_naming_it(
