@@ -213,6 +213,8 @@ class AuditedModel(models.Model):
 
     #: The foreign key to what this is a part of and is shown with in the trail: a contact's client.
     PART_OF: ClassVar[str] = ""
+    #: The foreign keys that `str` of a row follows, so that many rows can be named in one query.
+    NAMED_WITH: ClassVar[tuple[str, ...]] = ()
     #: Fields whose value may change only for a reason, once there is one (21 CFR 11.10(e), the "why").
     NEED_REASON: ClassVar[frozenset[str]] = frozenset()
     #: Fields whose change is not somebody's act (a queue's cursor, the last sign-in) and leaves no history row.
@@ -280,6 +282,7 @@ class AddedOnly(models.Model):
 
     #: As of AuditedModel.
     PART_OF: ClassVar[str] = ""
+    NAMED_WITH: ClassVar[tuple[str, ...]] = ()
 
     class Meta:
         abstract = True

@@ -23,13 +23,27 @@ def for_reader(instant: dt.datetime) -> str:
     return _shown(instant, timezone.get_current_timezone(), get_language())
 
 
+def in_both(instant: dt.datetime, zone_name: str) -> str:
+    """`24 Nov 2026, 21:24:05 EST (25 Nov 2026, 02:24:05 UTC)`: for the reader, and to the second where it has one.
+
+    The zone in brackets is left out where it says the same.
+    """
+    zones_shown = (timezone.get_current_timezone(), zones.zone(zone_name))
+    exactly = bool(instant.second)
+    shown, beside = (_shown(instant, zone, get_language(), to_the_second=exactly) for zone in zones_shown)
+    return shown if shown == beside else f"{shown} ({beside})"
+
+
 @functools.lru_cache(maxsize=4096)
-def _shown(instant: dt.datetime, zone: dt.tzinfo, _language: str | None) -> str:
+def _shown(instant: dt.datetime, zone: dt.tzinfo, _language: str | None, *, to_the_second: bool = False) -> str:
     """Kept, as mails and lists show the same instants again and again."""
     local = instant.astimezone(zone)
     name = local.tzname() or ""
     zone_label = f"UTC{name}" if name.startswith(("+", "-")) else name
-    return f"{date_format(local, pgettext('date format', 'j M Y, H:i'))} {zone_label}"
+    pattern = pgettext("date format", "j M Y, H:i")
+    if to_the_second:
+        pattern = pattern.replace("H:i", "H:i:s")
+    return f"{date_format(local, pattern)} {zone_label}"
 
 
 #: How a span is said, by its largest unit; `exact` is said of minutes that are counted live.

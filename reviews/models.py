@@ -28,6 +28,7 @@ class PostIncidentReview(AuditedModel):
     """Why it happened and what will change. Blameless: it asks what made sense at the time, not who erred."""
 
     PART_OF = "incident"
+    NAMED_WITH = ("incident",)
 
     incident = models.OneToOneField(Incident, models.PROTECT, related_name="review", verbose_name=_("incident"))
     facilitator = models.ForeignKey(

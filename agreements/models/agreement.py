@@ -151,6 +151,7 @@ class ServiceCoverage(AuditedModel):
 
     PART_OF = "agreement"
     IS_KEPT = False
+    NAMED_WITH = ("service",)
 
     agreement = models.ForeignKey(
         ServiceAgreement, models.CASCADE, related_name="coverage", verbose_name=_("agreement")

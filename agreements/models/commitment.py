@@ -99,6 +99,7 @@ class Commitment(AuditedModel):
 
     PART_OF = "agreement"
     IS_KEPT = False
+    NAMED_WITH = ("follows",)
 
     agreement = models.ForeignKey(
         ServiceAgreement, models.CASCADE, related_name="commitments", verbose_name=_("service agreement")

@@ -2,7 +2,7 @@
 
 from config.admin import exports, people
 from config.admin.base import ACTING_METHODS, READING_METHODS, AuditedModelAdmin, Button, CappedPaginator
-from config.admin.reasons import ReadableChanges, ReasonForm, edit_between, edits_since
+from config.admin.reasons import ReasonForm, edits, edits_since
 from config.admin.values import act_url, badge, both_zones, link, list_of, page_of, zoned
 
 __all__ = [
@@ -11,12 +11,11 @@ __all__ = [
     "AuditedModelAdmin",
     "Button",
     "CappedPaginator",
-    "ReadableChanges",
     "ReasonForm",
     "act_url",
     "badge",
     "both_zones",
-    "edit_between",
+    "edits",
     "edits_since",
     "exports",
     "link",

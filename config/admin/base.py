@@ -21,8 +21,9 @@ from django.utils.translation import gettext as _now
 from simple_history.admin import SimpleHistoryAdmin
 
 from config import instants
-from config.admin.reasons import ReadableChanges, ReasonForm
+from config.admin.reasons import ReasonForm
 from config.admin.values import act_url, page_of, zoned
+from config.audit import differences
 from config.first_steps import MARK
 from config.forms import NATIVE_INPUTS, ActForm, add_refusal
 from config.history import acting
@@ -107,8 +108,9 @@ class AuditedModelAdmin(SimpleHistoryAdmin):  # type: ignore[misc]  # the librar
     def revert_disabled(self, request: HttpRequest, obj: models.Model | None = None) -> bool:
         return True
 
-    def get_historical_record_context_helper(self, request: HttpRequest, record: Any) -> ReadableChanges:
-        return ReadableChanges(self.model, record)
+    def set_history_delta_changes(self, request: HttpRequest, historical_records: Any, *args: Any) -> None:
+        for record, told in zip(historical_records, differences.of(list(historical_records)), strict=True):
+            record.difference = told
 
     # who may do what
 

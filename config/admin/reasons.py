@@ -2,66 +2,35 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Sequence
-from itertools import pairwise
 from typing import Any, cast
 
 from django import forms
 from django.core.exceptions import ValidationError
 from django.db import models
 from django.http import QueryDict
-from django.utils.text import Truncator, capfirst
+from django.utils.text import Truncator
 from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
-from simple_history.template_utils import HistoricalRecordContextHelper
 
-from config import times
+from config.audit import differences
+from config.audit.differences import Difference
 from config.history import AuditedModel, Caller
 from config.meanwhile import Change, Changed, Reading
 
-EDITS_TOLD = 50  # rows of a trail that are compared to say what changed meanwhile
-
-
-class ReadableChanges(HistoricalRecordContextHelper):  # type: ignore[misc]  # the library ships no types
-    """Shows a change as people read it: labels of choices, yes and no, instants with their zone."""
-
-    def prepare_delta_change_value(self, change: Any, value: Any) -> Any:
-        value = super().prepare_delta_change_value(change, value)
-        field = self.model._meta.get_field(change.field)
-        if value is None or value == "" or value == []:
-            return "–"
-        if labels := dict(getattr(field, "flatchoices", ())):
-            return labels.get(value, value)
-        if isinstance(value, dt.datetime):
-            return times.for_reader(value)
-        if isinstance(value, bool):
-            return _now("yes") if value else _now("no")
-        return value
+EDITS_TOLD = 50  # rows of a trail that are told to say what changed meanwhile
 
 
 def edits_since(read: int, trail: Any) -> list[Change]:
     """What people changed after this row of one object's trail, field by field, the latest last."""
-    rows = list(trail.filter(history_id__gte=read).order_by("history_id")[:EDITS_TOLD])
-    return [edit_between(before, after) for before, after in pairwise(rows) if after.caller != Caller.WORKER]
+    rows = trail.filter(history_id__gt=read).exclude(caller=Caller.WORKER).order_by("history_id")[:EDITS_TOLD]
+    return edits(list(rows))
 
 
 def edits_below(read: int, trail: Any) -> list[Change]:
     """What people did to the rows of a table after this row of its trail, each named, the latest last."""
-    rows = trail.filter(history_id__gt=read).exclude(caller=Caller.WORKER).order_by("history_id")[:EDITS_TOLD]
-    return [_edit_of_row(after, trail) for after in rows]
-
-
-def _edit_of_row(after: Any, trail: Any) -> Change:
-    if after.history_type == "+":
-        what = _now("added.")
-    elif after.history_type == "-":
-        what = _now("removed.")
-    else:
-        what = edit_between(_row_of(after.instance, trail.filter(history_id__lt=after.history_id)), after).what
-    row = {"table": capfirst(after.instance._meta.verbose_name), "row": Truncator(after.instance).chars(60)}
-    told = _now("%(table)s “%(row)s”: %(what)s") % {**row, "what": what}
-    return Change(after.actor_name, after.history_date, told, after.history_change_reason or "", after.request_id)
+    rows = list(trail.filter(history_id__gt=read).exclude(caller=Caller.WORKER).order_by("history_id")[:EDITS_TOLD])
+    return [_change(told.row, _of_row(told)) for told in differences.of(rows)]
 
 
 def _row_of(instance: models.Model, trail: Any) -> Any:
@@ -70,19 +39,19 @@ def _row_of(instance: models.Model, trail: Any) -> Any:
     return trail.filter(**{key: instance.pk}).order_by("-history_id").first()
 
 
-def edit_between(before: Any, after: Any) -> Change:
-    """Two history rows of one object, as people read the difference."""
-    shown = ReadableChanges(type(after.instance), after)
-    said = []
-    for change in after.diff_against(before, foreign_keys_are_objs=True).changes:
-        old, new = (
-            Truncator(shown.prepare_delta_change_value(change, value)).chars(60) for value in (change.old, change.new)
-        )
-        label = capfirst(type(after.instance)._meta.get_field(change.field).verbose_name)
-        said.append(_now("%(field)s: %(old)s → %(new)s.") % {"field": label, "old": old, "new": new})
-    return Change(
-        after.actor_name, after.history_date, " ".join(said), after.history_change_reason or "", after.request_id
-    )
+def edits(rows: Sequence[Any]) -> list[Change]:
+    """What each of these history rows changed, in one line."""
+    return [_change(told.row, told.in_words()) for told in differences.of(rows)]
+
+
+def _of_row(told: Difference) -> str:
+    what = {"+": _now("added."), "-": _now("removed.")}.get(told.kind) or told.in_words()
+    row = {"table": told.thing, "row": Truncator(told.subject).chars(60)}
+    return _now("%(table)s “%(row)s”: %(what)s") % {**row, "what": what}
+
+
+def _change(row: Any, what: str) -> Change:
+    return Change(row.actor_name, row.history_date, what, row.history_change_reason or "", row.request_id)
 
 
 class AsReadField(forms.CharField):

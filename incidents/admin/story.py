@@ -6,7 +6,6 @@ import datetime as dt
 import uuid
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any
 
 from django.db.models import Q, TextChoices
@@ -14,7 +13,7 @@ from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
-from config.admin import edit_between
+from config.admin import edits
 from incidents.admin import trail
 from incidents.models import Incident, Notice, TimelineEntry
 
@@ -70,14 +69,14 @@ def of(incident: Incident, to_clients: Sequence[Notice], view: str) -> Story:
         entries = entries.filter(is_note=False)
     newest = list(entries[: SHOWN + 1])
     own, timeline = trail.trails(incident)
-    edits = list(own.order_by("-history_id")[: SHOWN + 1])
-    is_asked = Q(id__in=[entry.pk for entry in newest]) | Q(request_id__in=[row.request_id for row in edits])
+    edited = list(own.filter(history_type="~").order_by("-history_id")[:SHOWN])
+    is_asked = Q(id__in=[entry.pk for entry in newest]) | Q(request_id__in=[row.request_id for row in edited])
     told = timeline.filter(is_asked, history_type="+").values_list(
         "id", "request_id", "history_change_reason", "is_note"
     )
     reasons = {pk: reason or "" for pk, _act, reason, _is_note in told}
     verbs = {act for _pk, act, _reason, is_note in told if not is_note}
-    lines = [*_written(newest, reasons), *_edits(edits, verbs), *_delivered(to_clients), *_read(to_clients)]
+    lines = [*_written(newest, reasons), *_edits(edited, verbs), *_delivered(to_clients), *_read(to_clients)]
     wanted = sorted((line for line in lines if line.is_in(chosen)), key=lambda line: line.at, reverse=True)
     return Story(chosen, wanted[:SHOWN], len(wanted) > SHOWN)
 
@@ -99,10 +98,8 @@ def _written(entries: Sequence[TimelineEntry], reasons: Mapping[int, str]) -> It
 
 def _edits(rows: Sequence[Any], verbs: Collection[uuid.UUID]) -> Iterator[Line]:
     """What was changed on the page itself, field by field; what verbs changed says their own entry."""
-    for after, before in pairwise(rows):
-        if after.request_id not in verbs:
-            change = edit_between(before, after)
-            yield Line(change.at, change.what, change.actor_name, change.reason, is_change=True)
+    for change in edits([row for row in rows if row.request_id not in verbs]):
+        yield Line(change.at, change.what, change.actor_name, change.reason, is_change=True)
 
 
 def _delivered(notices: Sequence[Notice]) -> Iterator[Line]:

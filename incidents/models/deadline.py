@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, TypedDict
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from django.db import models
 from django.db.models import Case, Q, Value, When
 from django.utils.translation import gettext_lazy as _
 
-from agreements.models import Client, Commitment, Obligation, ServiceAgreement, Severity
+from agreements import explanation
+from agreements.models import Client, Commitment, Obligation, ServiceAgreement, Severity, StartEvent
 from agreements.terms import AgreedTerms, Moment
+from config import times
 from config.history import AddedOnly, AuditedModel, AuditedRecords
 from config.search import FoundByWords, either
 from incidents.models.incident import Incident, Responder
@@ -136,6 +138,7 @@ class Deadline(AuditedModel):
     """
 
     PART_OF = "incident"
+    NAMED_WITH = ("incident", "commitment", "client")
 
     SILENT_FIELDS = frozenset({"next_action_at", "raised_until"})
 
@@ -237,6 +240,16 @@ class Deadline(AuditedModel):
     def terms_in_words(self) -> str:
         """The copied terms, which a later edit of the agreement does not move: "within 4 hours of detection"."""
         return self.terms.in_words(self.start_event)
+
+    @staticmethod
+    def start_event_in_words(value: str) -> str:
+        """For the trail, as the next: what a row of it holds in this field."""
+        return str(StartEvent(value).label)
+
+    @staticmethod
+    def moments_in_words(value: list[dict[str, Any]]) -> str:
+        moments = [Moment.from_json(data) for data in value]
+        return "; ".join(f"{explanation.MOMENTS[moment.kind]} {times.for_reader(moment.at)}" for moment in moments)
 
     def planned_moments(self) -> list[Moment]:
         return [Moment.from_json(data) for data in self.moments]

@@ -219,6 +219,7 @@ class AffectedService(AuditedModel):
     """That an incident affects a service."""
 
     PART_OF = "incident"
+    NAMED_WITH = ("service",)
 
     incident = models.ForeignKey(Incident, models.PROTECT, related_name="affected_services")
     service = models.ForeignKey(Service, models.PROTECT, related_name="+", verbose_name=_("service"))
@@ -245,6 +246,7 @@ class AffectedAgreement(AuditedModel):
 
     PART_OF = "incident"
     IS_KEPT = False  # one that does not apply after all is taken out
+    NAMED_WITH = ("agreement",)
 
     incident = models.ForeignKey(Incident, models.PROTECT, related_name="affected_agreements")
     agreement = models.ForeignKey(ServiceAgreement, models.PROTECT, related_name="+", verbose_name=_("agreement"))
@@ -285,6 +287,7 @@ class Responder(AuditedModel):
     """A colleague who works on the incident."""
 
     PART_OF = "incident"
+    NAMED_WITH = ("user",)
 
     incident = models.ForeignKey(Incident, models.PROTECT, related_name="responders")
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+", verbose_name=_("colleague"))

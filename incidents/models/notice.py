@@ -290,6 +290,7 @@ class Acknowledgement(AddedOnly):
     """A client pressed the button on the page that its notice links to: the only proof of reading. Only ever added."""
 
     PART_OF = "notice"
+    NAMED_WITH = ("notice",)
 
     notice = models.OneToOneField(
         Notice, models.PROTECT, related_name="acknowledgement", verbose_name=_("notice"), primary_key=True
