@@ -59,7 +59,7 @@ class PostIncidentReview(AuditedModel):
         ordering = ("-opened_at", "-pk")
         indexes = (
             # the list of reviews, the newest first
-            models.Index(fields=("opened_at",), name="review_opened"),
+            models.Index(fields=("opened_at", "id"), name="review_opened"),
         )
 
     def __str__(self) -> str:
@@ -124,7 +124,7 @@ class CorrectiveAction(AuditedModel):
             # CorrectiveActionQuerySet.overdue
             models.Index(fields=("due_on",), name="action_open", condition=Q(done_on__isnull=True)),
             # the list of all actions, by due day
-            models.Index(fields=("due_on",), name="action_due"),
+            models.Index(fields=("due_on", "id"), name="action_due"),
         )
 
     def __str__(self) -> str:
