@@ -6,6 +6,8 @@ import os
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
+from gettext import GNUTranslations
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -13,17 +15,21 @@ from typing import Any, Self
 from axe_playwright_python.base import AXE_SCRIPT
 from playwright.sync_api import Browser, ConsoleMessage, Request, Response
 
-KEPT = Path(__file__).resolve().parents[2] / "var" / "screenshots"
+ROOT = Path(__file__).resolve().parents[2]
+KEPT = ROOT / "var" / "screenshots"
+LOCALE = ROOT / "locale"
 PATIENCE = 20_000  # milliseconds
 
-RULES = {
+OPTIONS = {
     "resultTypes": ["violations"],
     "iframes": False,  # a mail in the demo's inbox is its own document, and nothing runs in it
     "preload": False,  # or it copies our style sheets into the page, which the policy forbids
-    "runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]},
-    # Not asked by WCAG's letter, or switched off by default: what makes a page easy to hear and to touch.
-    "rules": {name: {"enabled": True} for name in ("target-size", "heading-order", "page-has-heading-one")},
 }
+TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
+#: Not asked by WCAG's letter, or switched off by default: what makes a page easy to hear and to touch.
+ALSO = ("target-size", "heading-order", "page-has-heading-one")
+#: The rules that ask for the colours; they take most of the time.
+COLOURS = ("color-contrast", "link-in-text-block")
 _AXE = """
 rules => axe.run(document, rules).then(found => found.violations.map(fault => {
     const [first, ...others] = fault.nodes
@@ -69,6 +75,14 @@ _STAND_STILL = """
 }
 """
 _OPEN_ALL = "() => document.querySelectorAll('details:not([open])').forEach(part => { part.open = true })"
+_SAID = """
+() => ({
+    language: document.documentElement.lang,
+    texts: [document.title.split(' | ')[0],
+        ...[...document.querySelectorAll('h1, h2, h3, h4, thead th, legend, label, summary, button, a.button')]
+            .map(part => part.innerText.trim().replace(/:$/, ''))],
+})
+"""
 _POSTS_TO = """
 () => [...document.forms]
     .filter(form => form.getAttribute('method')?.toLowerCase() === 'post')
@@ -90,7 +104,24 @@ class View:
 
 
 VIEWS = tuple(View(width, scheme) for scheme in ("light", "dark") for width in (1280, 1920, 375))
-_HEIGHTS = {375: 800, 1280: 900, 1920: 1080}
+#: Between these nothing may be laid out anew, so that the colours on a wall are those on a desk.
+DESK, WALL = 1280, 1920
+#: The narrowest and the widest at which the product promises to be comfortable.
+EDGES = (360, 2560)
+_HEIGHTS = {360: 800, 375: 800, 1280: 900, 1920: 1080, 2560: 1440}
+
+
+def asked(view: View, views: Sequence[View]) -> dict[str, Any]:
+    """What axe is asked in this view, so that nothing is asked twice: all in the last one, where every part is open.
+
+    What is wrong in whatever colours is so by day and by night; colours are the same on a wall as on a desk.
+    """
+    is_whole = view == views[-1]
+    asks_colours = is_whole or view.width != WALL
+    if is_whole or view.scheme == "light":
+        rules = {name: {"enabled": True} for name in ALSO} | {name: {"enabled": asks_colours} for name in COLOURS}
+        return {**OPTIONS, "runOnly": {"type": "tag", "values": TAGS}, "rules": rules}
+    return {**OPTIONS, "runOnly": {"type": "rule", "values": COLOURS if asks_colours else []}}
 
 
 class Eye:
@@ -99,6 +130,8 @@ class Eye:
     def __init__(self, browser: Browser, who: str, cookies: Sequence[Any] = ()) -> None:
         self.faults: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
         self.looks = 0
+        #: What its reader reads.
+        self.language = "en"
         #: By page, the addresses that its buttons write to.
         self.writes: dict[str, list[str]] = {}
         self._who = who
@@ -106,6 +139,7 @@ class Eye:
         self._context = browser.new_context(timezone_id="UTC", locale="en-GB", reduced_motion="reduce")
         self._context.set_default_timeout(PATIENCE)
         self._context.add_init_script(_LISTEN)
+        self._context.add_init_script(AXE_SCRIPT)
         self._context.add_cookies(cookies)
         self.page = self._context.new_page()
         self._address = ""
@@ -136,14 +170,16 @@ class Eye:
     def look(self, name: str, views: Sequence[View] = VIEWS) -> None:
         """Look at what is open. The last look has every part opened that can be."""
         self.writes[name] = self.page.evaluate(_POSTS_TO)
-        self.page.evaluate(AXE_SCRIPT)
         self.page.evaluate(_STAND_STILL)
+        self._read(name)
         for view in views:
             self._show(view)
             if view == views[-1]:
                 self.page.evaluate(_OPEN_ALL)
             self.page.evaluate(_SETTLED)
-            self._judge(name, view)
+            self._judge(name, view, asked(view, views))
+        if views == VIEWS:
+            self._fit(name)
         self._hear_all(name)
 
     def report(self) -> str:
@@ -159,13 +195,32 @@ class Eye:
         self.page.set_viewport_size({"width": view.width, "height": _HEIGHTS[view.width]})
         self.page.emulate_media(color_scheme="dark" if view.scheme == "dark" else "light")
 
-    def _judge(self, name: str, view: View) -> None:
+    def _read(self, name: str) -> None:
+        """Is the page in the reader's language? What has a translation is translated."""
+        said = self.page.evaluate(_SAID)
+        if said["language"] != self.language:
+            self._note(name, f"says that its language is {said['language']!r}", "")
+        for text in sorted(untranslated(self.language).intersection(said["texts"])):
+            self._note(name, f"is not translated: {text!r}", "")
+
+    def _judge(self, name: str, view: View, rules: dict[str, Any]) -> None:
         self.looks += 1
-        for fault in (*self.page.evaluate(_LAYOUT), *self.page.evaluate(_AXE, RULES)):
+        faults = self.page.evaluate(_LAYOUT)
+        if rules["runOnly"]["values"]:
+            faults += self.page.evaluate(_AXE, rules)
+        for fault in faults:
             self._note(name, fault, str(view))
         if _keeps_pictures():
             path = KEPT / self._who / f"{name}-{view}.jpeg"
-            self.page.screenshot(path=path, type="jpeg", quality=50, full_page=True, animations="disabled")
+            self.page.screenshot(path=path, type="jpeg", quality=50, full_page=True)
+
+    def _fit(self, name: str) -> None:
+        for width in EDGES:
+            view = View(width, "dark")
+            self._show(view)
+            self.page.evaluate(_SETTLED)
+            for fault in self.page.evaluate(_LAYOUT):
+                self._note(name, fault, str(view))
 
     def _note(self, name: str, fault: str, view: str) -> None:
         self.faults[fault][name].append(view)
@@ -188,6 +243,17 @@ class Eye:
         heard, self._heard[:] = list(self._heard), []
         for fault in heard:
             self._note(name, fault, "")
+
+
+@cache
+def untranslated(language: str) -> frozenset[str]:
+    """The texts of our catalogue that nobody who reads this language should see."""
+    if language == "en":
+        return frozenset()
+    texts = GNUTranslations((LOCALE / language / "LC_MESSAGES" / "django.mo").open("rb"))
+    catalogue: dict[Any, str] = texts._catalog  # type: ignore[attr-defined]  # there is no other way to all of them
+    said = {text[:1].upper() + text[1:] for text in catalogue.values()}  # some words are the same in both
+    return frozenset(text for text in catalogue if isinstance(text, str) and text and text not in said)
 
 
 def _keeps_pictures() -> bool:

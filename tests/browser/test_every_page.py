@@ -5,19 +5,25 @@ Pages are found, not listed: a new one is opened as soon as something leads to i
 
 from __future__ import annotations
 
+import re
+from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 
+import django
 import pytest
 from django.template.loader import render_to_string
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, ViewportSize
 
 from tests.browser import walk
-from tests.browser.looks import VIEWS, Eye, View
+from tests.browser.looks import DESK, ROOT, VIEWS, WALL, Eye, View
 from tests.browser.walk import Kind, Walk
 from tests.journeys.seeded import copy_sqlite
 from tests.services.processes import Processes
 
+STATIC = ROOT / "config" / "static"
+DJANGO = Path(django.__file__).parent / "contrib" / "admin" / "static" / "admin" / "css"
 #: Who looks at which pages at every size: whoever works with them. The first that fits.
 KEEPERS = (
     ("aude", ("_history", "_evidence")),
@@ -25,8 +31,17 @@ KEEPERS = (
     ("olga", ("incidents", "demo", "index")),
     ("ada", ("",)),
 )
-#: The others see the same templates with more or fewer buttons: each at one size, no two at the same.
-GLANCE = {"olga": View(375, "dark"), "max": View(1280, "light"), "aude": View(1920, "dark"), "ada": View(375, "light")}
+#: The others see the same templates with more or fewer buttons: each at a size of their own.
+GLANCE = {
+    "olga": (View(375, "dark"),),
+    "max": (View(1280, "light"),),
+    "aude": (View(1920, "dark"),),
+    "ada": (View(1280, "light"), View(375, "light")),
+}
+#: Whose words are longer: Ada reads all of her pages in German.
+LANGUAGES = defaultdict(lambda: "en", {"ada": "de"})
+#: The same words whoever reads them: evidence, and the demo's inbox, which is no part of the product.
+ENGLISH = {"admin:incidents_incident_evidence", "demo_inbox", "demo_message"}
 #: All that an auditor may send: what is about nobody but the auditor.
 OWN = ("/admin/logout/", "/admin/password_change/", "/admin/settings/", "/admin/saved-filters/")
 #: Pages that nobody reaches in this world, and why.
@@ -43,6 +58,31 @@ OUT_OF_REACH = {
         for name in ("postincidentreview", "correctiveaction")
     },
 }
+
+
+PAPER: ViewportSize = {"width": 718, "height": 1000}  # A4 without its margins
+ON_PAPER = (
+    "/admin/",
+    "/admin/incidents/incident/",
+    "/admin/incidents/incident/1/change/",
+    "/admin/agreements/serviceagreement/1/change/",
+    "/admin/incidents/incident/1/history/",
+)
+#: What nobody can press there, what is too pale to be read on white, and what the sheet has no room for.
+ON_PAPER_IS_WRONG = """
+() => {
+    const light = colour => {
+        const [r, g, b] = colour.match(/[\\d.]+/g).map(part => part / 255)
+        return 0.2126 * r ** 2.2 + 0.7152 * g ** 2.2 + 0.0722 * b ** 2.2
+    }
+    const seen = selector => [...document.querySelectorAll(selector)].filter(part => part.checkVisibility())
+    const says = part => [...part.childNodes].some(node => node.nodeType === 3 && node.data.trim())
+    const hands = seen('nav, button, .button, input:not([type=hidden]), select, textarea')
+    const pale = seen('main *').filter(part => says(part) && light(getComputedStyle(part).color) > 0.18)
+    const wide = seen('main :is(table, h1)').filter(part => part.getBoundingClientRect().right > innerWidth + 1)
+    return [...hands, ...pale, ...wide].map(part => part.outerHTML.slice(0, 120))
+}
+"""
 
 
 class Site:
@@ -66,7 +106,7 @@ def keeper(name: str) -> str:
 
 
 def views_for(who: str, kind: Kind) -> tuple[View, ...]:
-    return VIEWS if keeper(kind.name) == who and not kind.query else (GLANCE[who],)
+    return VIEWS if keeper(kind.name) == who and not kind.query else GLANCE[who]
 
 
 @pytest.mark.parametrize("who", [who for who, _parts in KEEPERS])
@@ -75,7 +115,9 @@ def test_every_page_of_a_role(chromium: Browser, site: Site, who: str) -> None:
     found.follow("/admin/", "/demo/inbox/")
     with Eye(chromium, who, found.browser_cookies()) as eye:
         for kind, address in found.pages.items():
+            eye.language = "en" if kind.name in ENGLISH else LANGUAGES[who]
             eye.open(site.address + address, str(kind), views_for(who, kind))
+        eye.language = LANGUAGES[who]
         eye.open(f"{site.address}/admin/nothing/here/", "404", status=404)
         print(f"{who}: {len(found.pages)} pages, {eye.looks} looks")
     missed = {name for name in walk.names() - set(OUT_OF_REACH) if keeper(name) == who} - {k.name for k in found.pages}
@@ -85,6 +127,29 @@ def test_every_page_of_a_role(chromium: Browser, site: Site, who: str) -> None:
         assert all(address.startswith(OWN) for address in written), written
     assert not found.dead, "\n".join(found.dead)
     assert not missed, "no link leads there"
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_on_paper_there_is_dark_ink_on_white_and_nothing_to_press(
+    chromium: Browser, site: Site, scheme: Literal["light", "dark"]
+) -> None:
+    with Eye(chromium, "max", Walk(site.address, "max").browser_cookies()) as eye:
+        eye.page.emulate_media(media="print", color_scheme=scheme)
+        eye.page.set_viewport_size(PAPER)
+        for address in ON_PAPER:
+            eye.page.goto(site.address + address)
+            assert eye.page.evaluate(ON_PAPER_IS_WRONG) == [], address
+            assert eye.page.locator("h1").is_visible(), address
+
+
+def test_no_stylesheet_colours_a_wall_otherwise_than_a_desk() -> None:
+    """So that the colours need not be looked at on both."""
+    for sheet in (*STATIC.glob("due_notice/*.css"), *DJANGO.glob("*.css")):
+        for width, rules in re.findall(
+            r"@media[^{]*-width:\s*(\d+)px\s*\)\s*\{(.*?)\n\}", sheet.read_text(), re.DOTALL
+        ):
+            if DESK <= int(width) <= WALL:
+                assert not re.search(r"color|background|var\(|display|position", rules), f"{sheet.name} at {width} px"
 
 
 def test_every_page_of_who_has_not_signed_in(chromium: Browser, site: Site) -> None:

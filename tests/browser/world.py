@@ -19,7 +19,7 @@ from agreements.models import Client, Contact, Obligation, Service, ServiceAgree
 from config.celery import app as celery
 from config.env import MailRelay
 from config.history import acting
-from config.models import Export
+from config.models import Export, User
 from incidents import handling, lifecycle, outbox
 from incidents.models import Incident, Notice
 from incidents.models.notice import NoticeState
@@ -49,6 +49,7 @@ def make() -> None:
         _name_without_mercy(now)
         _lose_mail(sink, now)
     _decide(now)
+    User.objects.filter(username="ada").update(language="de")
     told = Notice.objects.filter(client__name="Northwind", accepted_at__isnull=False).latest("pk")
     print(re.findall(r"/notice/\S+", told.text)[-1])
 
