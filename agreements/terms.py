@@ -189,8 +189,13 @@ class AgreedTerms:
 
     def digest(self) -> str:
         """SHA-256 over the canonical JSON: equal terms have equal digests."""
-        canonical = json.dumps(self.to_json(), sort_keys=True, separators=(",", ":"))
-        return hashlib.sha256(canonical.encode()).hexdigest()
+        return digest_of(self.to_json())
+
+
+def digest_of(content: dict[str, Any]) -> str:
+    """SHA-256 over the canonical JSON of terms as they are kept."""
+    canonical = json.dumps(content, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).hexdigest()
 
 
 def agreed_terms(commitment: Commitment, *, calendar: clock.Calendar | None = None) -> AgreedTerms:

@@ -13,9 +13,10 @@ class ConfigApp(AppConfig):
 
     def ready(self) -> None:
         from config import sign_in  # noqa: F401 - it listens to the framework's signals
-        from config.audit import append_only
+        from config.audit import append_only, cuts
 
         append_only.listen(self)
+        cuts.listen(self)
 
 
 class DueNoticeAdmin(AdminConfig):

@@ -24,6 +24,17 @@ def text(name: str, default: str | None = None) -> str:
     return default
 
 
+LEAST_KEY = 32  # characters
+
+
+def key(name: str, default: str | None = None) -> str:
+    """A secret long enough to be no guess. Never shown when it is refused."""
+    value = text(name, default)
+    if len(value) < LEAST_KEY:
+        raise ImproperlyConfigured(f"{name} is too short. Make one of at least {LEAST_KEY} letters and keep it secret.")
+    return value
+
+
 def flag(name: str, default: bool = False) -> bool:
     """True for 1, true, yes, on; False for 0, false, no, off."""
     value = text(name, "yes" if default else "no").lower()

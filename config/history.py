@@ -221,6 +221,11 @@ class AuditedModel(models.Model):
     SILENT_FIELDS: ClassVar[frozenset[str]] = frozenset()
     #: Whether no row is ever deleted (config/audit/append_only.py); False for what is only a line of something else.
     IS_KEPT: ClassVar[bool] = True
+    #: Fields that never change once the row is made, where rows are made without a history: sealed with their row.
+    FROZEN: ClassVar[tuple[str, ...]] = ()
+    #: Fields that name a person, and may be given up one day; long bodies that may be given up, too.
+    PERSONAL: ClassVar[tuple[str, ...]] = ()
+    BODIES: ClassVar[tuple[str, ...]] = ()
 
     _loaded: dict[str, Any]
 
@@ -283,6 +288,10 @@ class AddedOnly(models.Model):
     #: As of AuditedModel.
     PART_OF: ClassVar[str] = ""
     NAMED_WITH: ClassVar[tuple[str, ...]] = ()
+    PERSONAL: ClassVar[tuple[str, ...]] = ()
+    BODIES: ClassVar[tuple[str, ...]] = ()
+    #: Whether rows are sealed by their rising key (config/audit/seals.py); False for what proves itself.
+    IS_SEALED: ClassVar[bool] = True
 
     class Meta:
         abstract = True

@@ -16,9 +16,9 @@ DEMO = env.flag("DEMO")
 DEBUG = env.flag("DEBUG")
 
 
-def _demo_secret() -> str:
+def _demo_secret(name: str = "secret_key") -> str:
     """A secret of this folder's own, kept so that people stay signed in when the demo is started again."""
-    path = VAR_DIR / "secret_key"
+    path = VAR_DIR / name
     if not path.exists():
         path.write_text(secrets.token_urlsafe(50))
         path.chmod(0o600)
@@ -28,6 +28,9 @@ def _demo_secret() -> str:
 SECRET_KEY = env.text("SECRET_KEY", _demo_secret() if DEMO else None)
 # Links in mails to clients work for months, so a key that was changed has to be kept here as long.
 SECRET_KEY_FALLBACKS = env.words("SECRET_KEY_FALLBACKS")
+# Signs the seals of the audit trail. Whoever has it and the database can bend the trail unseen.
+SEAL_KEY = env.key("SEAL_KEY", _demo_secret("seal_key") if DEMO else None)
+SEAL_KEY_FALLBACKS = env.words("SEAL_KEY_FALLBACKS")
 ALLOWED_HOSTS = env.words("ALLOWED_HOSTS", "127.0.0.1,localhost,[::1]")
 CSRF_TRUSTED_ORIGINS = env.words("CSRF_TRUSTED_ORIGINS")
 PUBLIC_URL = env.text("PUBLIC_URL", "http://127.0.0.1:8000").rstrip("/")
@@ -169,6 +172,7 @@ CELERY_BEAT_SCHEDULE = {
     # A doorbell that nobody answered in time is worth nothing: the next one rings in a second.
     "raise due notices": {"task": "incidents.tasks.raise_due", "schedule": 1.0, "options": {"expires": 5}},
     "deliver notices": {"task": "incidents.tasks.deliver", "schedule": 1.0, "options": {"expires": 5}},
+    "seal the trail": {"task": "config.tasks.seal", "schedule": 60.0, "options": {"expires": 60}},
     "keep watch": {
         "task": "incidents.tasks.keep_watch",
         "schedule": 60.0,

@@ -12,6 +12,9 @@ class IncidentsConfig(AppConfig):
 
     def ready(self) -> None:
         from config import health
-        from incidents import watchdog  # knows models, which are there only now
+        from config.audit import verification
+        from incidents import proof, watchdog  # know models, which are there only now
 
         health.register(watchdog.red_problems)
+        verification.register(proof.terms)
+        verification.register(proof.acceptances)

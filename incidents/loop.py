@@ -1,4 +1,4 @@
-"""The planner, the sender and the auditor in one process, each in a thread of its own, without any broker.
+"""The planner, the sender, the auditor and the sealer in one process, each in a thread of its own, without any broker.
 
 What the Celery tasks do, too, calls these passes. A mail server that takes its time holds up nobody but the sender.
 """
@@ -14,6 +14,7 @@ from collections.abc import Callable
 from django.db import close_old_connections, connection
 
 from config import instants
+from config.audit import seals
 from incidents import notices, outbox, watchdog
 from incidents.models.sending import Part
 
@@ -21,6 +22,7 @@ logger = logging.getLogger(__name__)
 
 TICK = 1.0  # seconds from one pass of the planner or the sender to the next, unless somebody nudges
 WATCH_EVERY = 60.0  # seconds from one audit to the next
+SEAL_EVERY = 60.0  # seconds from one seal of the trail to the next
 CALM_AFTER_ERROR = 1.0  # seconds
 
 
@@ -62,6 +64,7 @@ def run(stop: threading.Event) -> None:
         threading.Thread(target=_repeat, args=("planner", lambda: plan(nudge.set), TICK, never, stop)),
         threading.Thread(target=_repeat, args=("sender", lambda: send(stop.is_set), TICK, nudge, stop)),
         threading.Thread(target=_repeat, args=("auditor", watch, WATCH_EVERY, never, stop)),
+        threading.Thread(target=_repeat, args=("sealer", seals.seal, SEAL_EVERY, never, stop)),
     )
     for thread in parts:
         thread.start()

@@ -33,6 +33,7 @@ from django.utils.translation import gettext as _
 from agreements.models import Commitment
 from agreements.terms import Audience, Moment
 from config import times
+from config.audit import seals
 from config.health import Problem
 from incidents import notices
 from incidents.models import AffectedAgreement, Deadline, DeliveryAttempt, Heartbeat, Incident, Notice, Sending
@@ -217,6 +218,7 @@ def audit(now: dt.datetime, *, whole: bool = False) -> list[Problem]:
         *_late_canaries(now),
         *_gaps(now, whole=whole),
         *_without_deadline(now, whole=whole),
+        *seals.problems(now),
     ]
 
 

@@ -6,6 +6,7 @@ import os
 import tempfile
 
 os.environ.setdefault("SECRET_KEY", "tests-only-" + "x" * 50)
+os.environ.setdefault("SEAL_KEY", "tests-only-" + "y" * 50)
 os.environ.setdefault("VAR_DIR", tempfile.mkdtemp(prefix="due-notice-tests-"))
 os.environ.setdefault("EMAIL_URL", "smtp://127.0.0.1:1")  # nobody answers there; a test that sends sets its own
 os.environ.setdefault("PUBLIC_URL", "http://127.0.0.1:8000")

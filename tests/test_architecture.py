@@ -131,6 +131,7 @@ def test_every_many_to_many_goes_through_an_audited_model() -> None:
 #: Writes that go past `save` and so leave no history row, with why each may.
 BULK_WRITES = {
     ("config/search.py", "model.objects.bulk_update"): "a migration's: text that is derived, and has no trail",
+    ("config/audit/seals.py", "SealedRange.objects.bulk_create"): "a seal is its own record, and is sealed by the next",
     ("incidents/notices.py", "Notice.objects.bulk_create"): "a new row is its own record: frozen, with made_at",
     ("incidents/notices.py", "Deadline.objects.bulk_update"): "the queue's cursor, which is no act of anybody",
     (

@@ -56,6 +56,7 @@ class Contact(AuditedModel):
     """A person or desk at a client who gets mail about incidents."""
 
     PART_OF = "client"
+    PERSONAL = ("name", "address", "phone")
 
     client = models.ForeignKey(Client, models.PROTECT, related_name="contacts", verbose_name=_("client"))
     name = LineField(_("name"), max_length=120)

@@ -1,10 +1,15 @@
 """The audit trail: what happened in all of the product, told, kept, and shown to be what was written.
 
-    sources.py      which tables it consists of, and what is a part of what
-    events.py       what happened that changed no row: signing in, being refused, a link that was opened
-    refusals.py     that somebody was refused what their role does not allow
-    append_only.py  the triggers that refuse to change or delete it
-    differences.py  what a row changed, as people read it (names.py: what rows are called; words.py: long texts)
+    sources.py       which tables it consists of, and what is a part of what
+    events.py        what happened that changed no row: signing in, being refused, a link that was opened
+    refusals.py      that somebody was refused what their role does not allow
+    append_only.py   the triggers that refuse to change or delete it
+    differences.py   what a row changed, as people read it (names.py: what rows are called; words.py: long texts)
+    canonical.py     a row as bytes, the same on every database
+    cuts.py          instants at which no writer is under way
+    seals.py         each minute, what was added is closed by a seal
+    verification.py  whether all of it is what was sealed, and the live rows are what it says
+    anchors.py       the head of the chain, to be kept elsewhere
 
 What writes the rows is config/history.py.
 """

@@ -38,6 +38,14 @@ def added_only() -> tuple[type[models.Model], ...]:
     return tuple(sorted({*histories, *relations, *records}, key=lambda model: model._meta.label_lower))
 
 
+@functools.cache
+def sealed() -> tuple[type[models.Model], ...]:
+    """Every model whose rows are sealed: what is only added, by its rising key, and what is frozen when it is made."""
+    frozen = [model for model in audited() if model.FROZEN]
+    found = [model for model in added_only() if getattr(model, "IS_SEALED", True)]
+    return tuple(sorted([*found, *frozen], key=lambda model: model._meta.label_lower))
+
+
 def whole_of(model: type[models.Model]) -> type[models.Model] | None:
     """What its rows are a part of and are shown with: the client of a contact. None for what stands by itself."""
     name = getattr(model, "PART_OF", "")

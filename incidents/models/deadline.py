@@ -22,6 +22,8 @@ from incidents.models.incident import Incident, Responder
 class TermsCopy(AddedOnly):
     """Terms and calendar as they read when a deadline started. Never edited; deadlines with equal terms share one."""
 
+    IS_SEALED = False  # its key is the digest of its content (incidents/proof.py)
+
     digest = models.CharField(max_length=64, primary_key=True)
     content = models.JSONField()
 

@@ -121,6 +121,14 @@ class Notice(AuditedModel):
     """
 
     PART_OF = "incident"
+    FROZEN = (
+        *("incident", "client", "deadline", "revision", "moment", "kind"),
+        *("contact", "user", "recipient_name", "recipient_address"),
+        *("subject", "text", "html", "late_note", "is_fallback", "message_id", "thread_id"),
+        *("made_at", "due_at", "rank"),
+    )
+    PERSONAL = ("recipient_name", "recipient_address")
+    BODIES = ("text", "html")
 
     incident = models.ForeignKey(
         Incident, models.PROTECT, null=True, blank=True, related_name="notices", verbose_name=_("incident")
@@ -291,10 +299,9 @@ class Acknowledgement(AddedOnly):
 
     PART_OF = "notice"
     NAMED_WITH = ("notice",)
+    PERSONAL = ("from_address", "user_agent")
 
-    notice = models.OneToOneField(
-        Notice, models.PROTECT, related_name="acknowledgement", verbose_name=_("notice"), primary_key=True
-    )
+    notice = models.OneToOneField(Notice, models.PROTECT, related_name="acknowledgement", verbose_name=_("notice"))
     at = models.DateTimeField(_("at"))
     from_address = models.GenericIPAddressField(_("from"), null=True, blank=True)
     user_agent = models.CharField(_("by the program"), max_length=300, blank=True)

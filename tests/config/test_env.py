@@ -81,20 +81,29 @@ def start(**variables: str) -> subprocess.CompletedProcess[str]:
 
 def test_without_a_secret_or_a_relay_it_does_not_start(tmp_path: Path) -> None:
     assert "SECRET_KEY is not set" in start(VAR_DIR=str(tmp_path)).stderr
-    assert "EMAIL_URL is not set" in start(VAR_DIR=str(tmp_path), SECRET_KEY="x" * 50).stderr
+    assert "SEAL_KEY is not set" in start(VAR_DIR=str(tmp_path), SECRET_KEY="x" * 50).stderr
+    assert "EMAIL_URL is not set" in start(VAR_DIR=str(tmp_path), SECRET_KEY="x" * 50, SEAL_KEY="y" * 50).stderr
+
+
+def test_a_short_key_for_the_seals_is_refused_and_not_shown(tmp_path: Path) -> None:
+    refused = start(VAR_DIR=str(tmp_path), SECRET_KEY="x" * 50, SEAL_KEY="hunter2" * 4, EMAIL_URL="smtp://mail.example")
+    assert "SEAL_KEY is too short" in refused.stderr
+    assert "hunter2" not in refused.stderr
 
 
 def test_the_defaults_are_safe_and_the_zone_rules_are_our_own(tmp_path: Path) -> None:
-    started = start(VAR_DIR=str(tmp_path), SECRET_KEY="x" * 50, EMAIL_URL="smtp://mail.example")
+    needed = {"SECRET_KEY": "x" * 50, "SEAL_KEY": "y" * 50, "EMAIL_URL": "smtp://mail.example"}
+    started = start(VAR_DIR=str(tmp_path), **needed)
     assert started.stdout.strip() == "False ['127.0.0.1', 'localhost', '[::1]'] ()"
 
 
-def test_the_demos_secret_is_kept_and_readable_by_nobody_else(tmp_path: Path) -> None:
+def test_the_demos_secrets_are_kept_and_readable_by_nobody_else(tmp_path: Path) -> None:
     assert start(VAR_DIR=str(tmp_path), DEMO="1").returncode == 0
-    kept = (tmp_path / "secret_key").read_text()
-    start(VAR_DIR=str(tmp_path), DEMO="1")
-    assert (tmp_path / "secret_key").read_text() == kept
-    assert (tmp_path / "secret_key").stat().st_mode & 0o077 == 0
+    for name in ("secret_key", "seal_key"):
+        kept = (tmp_path / name).read_text()
+        start(VAR_DIR=str(tmp_path), DEMO="1")
+        assert (tmp_path / name).read_text() == kept
+        assert (tmp_path / name).stat().st_mode & 0o077 == 0
 
 
 @pytest.mark.parametrize(

@@ -53,6 +53,7 @@ class Processes:
             "REDIS_URL": "",
             "EMAIL_URL": "smtp://127.0.0.1:9",
             "SECRET_KEY": secrets.token_urlsafe(50),
+            "SEAL_KEY": secrets.token_urlsafe(50),
             "DEBUG": "0",
             "ALLOWED_HOSTS": "127.0.0.1,localhost",
             "PUBLIC_URL": "http://127.0.0.1",

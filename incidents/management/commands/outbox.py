@@ -13,6 +13,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import Error
 
 from config import instants
+from config.audit import seals
 from config.models import User
 from incidents import handling, loop, outbox, watchdog
 from incidents.models import Notice
@@ -76,6 +77,7 @@ class Command(BaseCommand):
         released = outbox.release_stalled(instants.now())
         raised = loop.plan(then=lambda: None)
         tried = loop.send()
+        seals.seal()
         watchdog.keep_watch(instants.now())
         if released or raised or tried:
             told = ", ".join(f"{count} {outcome}" for outcome, count in tried.items()) or "none"

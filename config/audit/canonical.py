@@ -1,0 +1,162 @@
+"""The one way to write a row as bytes, the same from SQLite and PostgreSQL, so that a move keeps its seal.
+
+JSON in ASCII with sorted keys and no spaces; instants in UTC with microseconds; numbers with decimals, UUIDs, days and
+times of day as text. What names a person enters as an HMAC under the seal's key, a long body as its SHA-256: one day
+the value can be given up and its digest kept (`register_stand_ins`).
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import decimal
+import functools
+import hashlib
+import hmac
+import json
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from django.conf import settings
+from django.db import models
+
+DIGEST_SIZE = 16  # bytes of a row's SHA-256 that a seal keeps
+
+
+# ── bytes ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, dt.datetime):
+        return value.astimezone(dt.UTC).isoformat(timespec="microseconds")
+    if isinstance(value, dt.date):
+        return value.isoformat()
+    if isinstance(value, dt.time):
+        return value.isoformat(timespec="microseconds")
+    if isinstance(value, dt.timedelta):
+        return str(value // dt.timedelta(microseconds=1))
+    if isinstance(value, (uuid.UUID, decimal.Decimal)):
+        return str(value)
+    if isinstance(value, (bytes, memoryview)):
+        return bytes(value).hex()
+    raise TypeError(f"A {type(value).__name__} has no canonical form.")
+
+
+_encode = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False, default=_plain).encode
+
+
+def encoded(content: Mapping[str, Any]) -> bytes:
+    return _encode(content).encode("ascii")
+
+
+# ── keys ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def keys() -> dict[str, bytes]:
+    """Every key that this installation knows, by fingerprint; the first is the one that seals."""
+    return {fingerprint(key): key.encode() for key in (settings.SEAL_KEY, *settings.SEAL_KEY_FALLBACKS)}
+
+
+@functools.cache
+def fingerprint(key: str) -> str:
+    """Names a key and says nothing about it."""
+    return hashlib.sha256(b"due-notice seal key\0" + key.encode()).hexdigest()[:16]
+
+
+def signature(key: bytes, purpose: str, content: bytes) -> str:
+    return hmac.digest(key, purpose.encode() + b"\0" + content, "sha256").hex()
+
+
+# ── the columns of a table ──────────────────────────────────────────────────────────────────────────────────────────
+
+
+@functools.cache
+def columns(model: type[models.Model]) -> str:
+    """What of a row is sealed, by this version of the product: attribute names, sorted, with commas.
+
+    A seal keeps this list, so that a column that is added later does not change what was sealed before.
+    """
+    origin = getattr(model, "instance_type", model)  # of a history
+    frozen = getattr(model, "FROZEN", ())
+    found = []
+    for field in model._meta.concrete_fields:
+        if frozen and field.name not in frozen and not field.primary_key:
+            continue
+        is_personal, is_body = (field.name in getattr(origin, names, ()) for names in ("PERSONAL", "BODIES"))
+        found.append(field.attname + ("#hmac" if is_personal else "#sha256" if is_body else ""))
+    return ",".join(sorted(found))
+
+
+class ColumnGone(Exception):
+    """A column that rows were sealed with is not there any more."""
+
+
+class Form:
+    """How the rows of one table enter a seal: their columns as that seal names them, under the key that it names."""
+
+    def __init__(self, model: type[models.Model], columns: str, by: str) -> None:
+        self.model, self.by, self.key = model, by, keys()[by]
+        parts = [column.partition("#") for column in columns.split(",")]
+        self.names = [name for name, _hash, _kind in parts]
+        there = {field.attname for field in model._meta.concrete_fields}
+        if gone := {*self.names, model._meta.pk.attname} ^ (there & {*self.names}):
+            raise ColumnGone(", ".join(sorted(gone)))
+        self._digested = [(place, name, kind) for place, (name, _hash, kind) in enumerate(parts) if kind]
+        self._key_place = self.names.index(model._meta.pk.attname)
+        at = instant_of(model)
+        self._at_place = self.names.index(at) if at in self.names else None
+
+    def digests(self, after: int | None, upto: int, limit: int | None = None) -> Iterator[tuple[int, bytes, Any]]:
+        """(key, digest, instant if the row bears one) of the rows with a key in (after, upto], by key."""
+        rows = self.model._base_manager.order_by("pk").filter(pk__lte=upto)
+        if after is not None:
+            rows = rows.filter(pk__gt=after)
+        stand_ins = _stand_ins(self.model, after, upto) if self._digested else {}
+        key_place, at_place, names = self._key_place, self._at_place, self.names
+        for row in rows.values_list(*names)[:limit].iterator(chunk_size=2000):
+            content = dict(zip(names, row, strict=True))
+            pk = row[key_place]
+            for _place, name, kind in self._digested:
+                kept = stand_ins[pk, name].get(self.by) if (pk, name) in stand_ins else None
+                content[name] = kept or digest_of(content[name], kind, self.key)
+            digest = hashlib.sha256(_encode(content).encode("ascii")).digest()[:DIGEST_SIZE]
+            yield pk, digest, None if at_place is None else row[at_place]
+
+
+def instant_of(model: type[models.Model]) -> str:
+    """The attribute that says when a row was written, or "": by the database's clock for a history."""
+    names = {field.attname for field in model._meta.concrete_fields}
+    return next((name for name in ("history_date", "at", "made_at") if name in names), "")
+
+
+# ── what stands for a value that was given up ───────────────────────────────────────────────────────────────────────
+
+#: Given a table and the keys of a range of it, what stands for values there that were given up: for each key of a row
+#: and attribute, the result of `stand_in` for the value that was.
+StandIns = Callable[[type[models.Model], int | None, int], Mapping[tuple[int, str], Mapping[str, str]]]
+
+_registered: list[StandIns] = []
+
+
+def register_stand_ins(find: StandIns) -> StandIns:
+    _registered.append(find)
+    return find
+
+
+def stand_in(model: type[models.Model], name: str, value: object) -> dict[str, str]:
+    """What has to be kept of a value that is given up: its digest under each key, by the key's fingerprint."""
+    kind = next(kind for column, _, kind in (c.partition("#") for c in columns(model).split(",")) if column == name)
+    digests = {by: digest_of(value, kind, key) for by, key in keys().items()}
+    return {by: digest for by, digest in digests.items() if digest}
+
+
+def digest_of(value: object, kind: str, key: bytes) -> str | None:
+    """Nothing stays nothing, for it tells nothing about anybody."""
+    if value is None or value == "":
+        return value
+    plain = str(value).encode()
+    return signature(key, "personal", plain) if kind == "hmac" else hashlib.sha256(plain).hexdigest()
+
+
+def _stand_ins(model: type[models.Model], after: int | None, upto: int) -> dict[tuple[int, str], Mapping[str, str]]:
+    return {place: kept for find in _registered for place, kept in find(model, after, upto).items()}
