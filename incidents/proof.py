@@ -34,5 +34,7 @@ def acceptances() -> Iterator[Finding]:
     )
     untold = Notice.objects.filter(~Exists(told), state=NoticeState.SENT).order_by("pk")
     for pk, at in untold.values_list("pk", "accepted_at").iterator(chunk_size=500):
-        sentence = f"said to be accepted at {times.in_zone(at, 'UTC')}, of which no attempt tells"
+        sentence = (
+            f"said to be accepted at {times.in_zone(at, 'UTC') if at else 'no instant'}, of which no attempt tells"
+        )
         yield Finding(None, f"{Notice._meta.label} {pk}", sentence)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from config.audit import canonical
 from config.audit.verification import Finding
@@ -50,13 +51,14 @@ def read(text: str) -> list[Anchor]:
     """Every anchor in a text, as it was printed or within mails; what is none is passed over."""
     found = []
     for block in text.split(TITLE)[1:]:
-        said = dict(match.groups() for line in block.splitlines() if (match := _LINE.match(line)))
+        lines = filter(None, map(_LINE.match, block.splitlines()))
+        said: dict[str, Any] = {line[1]: line[2] for line in lines}
         if (
             said.keys() >= vars(Anchor(0, "", 0, "", "")).keys()
             and said["number"].isdecimal()
             and said["rows"].isdecimal()
         ):
-            found.append(Anchor(**{**said, "number": int(said["number"]), "rows": int(said["rows"])}))  # type: ignore[arg-type]
+            found.append(Anchor(**{**said, "number": int(said["number"]), "rows": int(said["rows"])}))
     return found
 
 

@@ -71,7 +71,7 @@ def _tips() -> str:
     """The highest key of each sealed table: a look at the end of an index each."""
     quote = connection.ops.quote_name
     return ", ".join(
-        f"(SELECT MAX({quote(model._meta.pk.column)}) FROM {quote(model._meta.db_table)})"  # noqa: S608
+        f"(SELECT MAX({quote(str(model._meta.pk.column))}) FROM {quote(model._meta.db_table)})"  # noqa: S608
         for model in sources.sealed()
     )
 

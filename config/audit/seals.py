@@ -89,7 +89,7 @@ def _seal_next(cut: cuts.Cut) -> Seal | None:
 def _ranges(cut: cuts.Cut) -> tuple[list[SealedRange], bool]:
     """What the next seal is of, and whether that is all that was there at the cut."""
     by, room = next(iter(canonical.keys())), ROWS
-    found = []
+    found: list[SealedRange] = []
     upto_now = sealed_up_to()
     for model in sources.sealed():
         label = model._meta.label_lower

@@ -5,52 +5,102 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('config', '0009_event_roles'),
+        ("config", "0009_event_roles"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='Seal',
+            name="Seal",
             fields=[
-                ('number', models.PositiveBigIntegerField(help_text='1, 2, 3, … without a gap.', primary_key=True, serialize=False, verbose_name='number')),
-                ('since_at', models.DateTimeField(help_text='Every row of it was written after this instant; empty for the first.', null=True, verbose_name='since')),
-                ('cut_at', models.DateTimeField(help_text='No writer was under way at this instant.', verbose_name='cut at')),
-                ('is_whole', models.BooleanField(help_text='It holds all that was there; else the next goes on.', verbose_name='whole')),
-                ('rows', models.PositiveIntegerField(verbose_name='rows')),
-                ('total', models.PositiveBigIntegerField(help_text='In this seal and all before it.', verbose_name='rows in all')),
-                ('key', models.CharField(help_text='The fingerprint of the key, not the key.', max_length=16, verbose_name='key')),
-                ('previous', models.CharField(blank=True, max_length=64, verbose_name='digest of the one before')),
-                ('digest', models.CharField(max_length=64, verbose_name='digest')),
-                ('mac', models.CharField(max_length=64, verbose_name='signature')),
+                (
+                    "number",
+                    models.PositiveBigIntegerField(
+                        help_text="1, 2, 3, … without a gap.", primary_key=True, serialize=False, verbose_name="number"
+                    ),
+                ),
+                (
+                    "since_at",
+                    models.DateTimeField(
+                        help_text="Every row of it was written after this instant; empty for the first.",
+                        null=True,
+                        verbose_name="since",
+                    ),
+                ),
+                (
+                    "cut_at",
+                    models.DateTimeField(help_text="No writer was under way at this instant.", verbose_name="cut at"),
+                ),
+                (
+                    "is_whole",
+                    models.BooleanField(
+                        help_text="It holds all that was there; else the next goes on.", verbose_name="whole"
+                    ),
+                ),
+                ("rows", models.PositiveIntegerField(verbose_name="rows")),
+                (
+                    "total",
+                    models.PositiveBigIntegerField(
+                        help_text="In this seal and all before it.", verbose_name="rows in all"
+                    ),
+                ),
+                (
+                    "key",
+                    models.CharField(
+                        help_text="The fingerprint of the key, not the key.", max_length=16, verbose_name="key"
+                    ),
+                ),
+                ("previous", models.CharField(blank=True, max_length=64, verbose_name="digest of the one before")),
+                ("digest", models.CharField(max_length=64, verbose_name="digest")),
+                ("mac", models.CharField(max_length=64, verbose_name="signature")),
             ],
             options={
-                'verbose_name': 'seal',
-                'verbose_name_plural': 'seals',
-                'ordering': ('-number',),
-                'default_permissions': (),
+                "verbose_name": "seal",
+                "verbose_name_plural": "seals",
+                "ordering": ("-number",),
+                "default_permissions": (),
             },
         ),
         migrations.CreateModel(
-            name='SealedRange',
+            name="SealedRange",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('table', models.CharField(help_text='Label of the model: incidents.historicalincident.', max_length=100, verbose_name='of')),
-                ('after', models.BigIntegerField(null=True, verbose_name='after the key')),
-                ('upto', models.BigIntegerField(verbose_name='up to the key')),
-                ('rows', models.PositiveIntegerField(verbose_name='rows')),
-                ('columns', models.TextField(help_text='With commas; what enters as a digest says #hmac or #sha256.', verbose_name='columns')),
-                ('digests', models.BinaryField(help_text='For each row its key in 8 bytes and its digest in 16, by key.')),
-                ('seal', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='ranges', to='config.seal', verbose_name='seal')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "table",
+                    models.CharField(
+                        help_text="Label of the model: incidents.historicalincident.", max_length=100, verbose_name="of"
+                    ),
+                ),
+                ("after", models.BigIntegerField(null=True, verbose_name="after the key")),
+                ("upto", models.BigIntegerField(verbose_name="up to the key")),
+                ("rows", models.PositiveIntegerField(verbose_name="rows")),
+                (
+                    "columns",
+                    models.TextField(
+                        help_text="With commas; what enters as a digest says #hmac or #sha256.", verbose_name="columns"
+                    ),
+                ),
+                (
+                    "digests",
+                    models.BinaryField(help_text="For each row its key in 8 bytes and its digest in 16, by key."),
+                ),
+                (
+                    "seal",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="ranges",
+                        to="config.seal",
+                        verbose_name="seal",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'sealed range',
-                'verbose_name_plural': 'sealed ranges',
-                'ordering': ('seal', 'table'),
-                'default_permissions': (),
-                'indexes': [models.Index(fields=['table', 'upto'], name='sealed_up_to')],
-                'constraints': [models.UniqueConstraint(fields=('seal', 'table'), name='sealed_once_in_a_seal')],
+                "verbose_name": "sealed range",
+                "verbose_name_plural": "sealed ranges",
+                "ordering": ("seal", "table"),
+                "default_permissions": (),
+                "indexes": [models.Index(fields=["table", "upto"], name="sealed_up_to")],
+                "constraints": [models.UniqueConstraint(fields=("seal", "table"), name="sealed_once_in_a_seal")],
             },
         ),
     ]

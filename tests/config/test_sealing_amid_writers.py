@@ -134,7 +134,7 @@ def test_a_sealer_that_waits_for_one_writer_keeps_no_other_waiting() -> None:
 
 
 def test_without_the_lock_it_is_said_that_a_late_commit_could_look_like_tampering() -> None:
-    table = User.history.model._meta.db_table  # type: ignore[attr-defined]
+    table = User.history.model._meta.db_table
     with connection.cursor() as cursor:
         cursor.execute(f'ALTER TABLE "{table}" DISABLE TRIGGER {cuts.TRIGGER}')
         try:
