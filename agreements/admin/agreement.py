@@ -213,6 +213,7 @@ def reading_of(agreement: ServiceAgreement, request: HttpRequest, now: dt.dateti
 @admin.register(ServiceAgreement)
 class ServiceAgreementAdmin(AgreementList, Comparing, Simulating):
     change_form_template = "admin/agreements/serviceagreement/change_form.html"
+    instead_of_deleting = _("Give the agreement its end on its page.")
     acts = (ApplyPreset, Amend)
     inlines = (CoverageInline, DefinitionInline, CommitmentInline)
     autocomplete_fields = ("client", "calendar", "owner")

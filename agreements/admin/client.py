@@ -88,6 +88,7 @@ def reading_of(client: Client, request: HttpRequest, now: dt.datetime) -> Readin
 class ClientAdmin(ClientList):
     change_form_template = "admin/agreements/client/change_form.html"
     inlines = (ContactInline,)
+    instead_of_deleting = _("Take the tick from “Active” on the page of a client who leaves.")
     fields = ("name", "time_zone", "language", "is_active")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Client]:
@@ -118,3 +119,4 @@ class ClientAdmin(ClientList):
 @admin.register(Service)
 class ServiceAdmin(ServiceList):
     fields = ("name", "description", "is_active")
+    instead_of_deleting = _("Take the tick from “Active” on the page of a service that is no more.")

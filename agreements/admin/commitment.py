@@ -87,6 +87,7 @@ class WarningPointInline(admin.TabularInline):  # type: ignore[type-arg]
 class CommitmentAdmin(AuditedModelAdmin):
     form = CommitmentForm
     inlines = (WarningPointInline,)
+    instead_of_deleting = _("Take the commitment out on the page of its agreement, or amend that.")
     list_display = ("in_words", "severity", "agreement", "clause_number", "is_recurring", "sends_holding_notice")
     list_filter = ("severity", "obligation")
     search_fields = ("agreement__reference", "label", "clause_number")

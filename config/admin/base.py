@@ -18,6 +18,7 @@ from django.urls import URLPattern, path, reverse
 from django.utils.functional import Promise, cached_property
 from django.utils.text import capfirst
 from django.utils.translation import gettext as _now
+from django.utils.translation import gettext_lazy as _
 from simple_history.admin import SimpleHistoryAdmin
 
 from config import instants
@@ -76,6 +77,8 @@ class AuditedModelAdmin(SimpleHistoryAdmin):  # type: ignore[misc]  # the librar
     acts: Sequence[type[ActForm]] = ()
     #: Models whose rows nobody adds or changes by hand set this; verbs and workers write them.
     is_read_only = False
+    #: Said to whoever asks for a row to be deleted.
+    instead_of_deleting: str | Promise = _("What is wrong is corrected with a reason; what is over is ended or closed.")
 
     # history
 
@@ -116,6 +119,10 @@ class AuditedModelAdmin(SimpleHistoryAdmin):  # type: ignore[misc]  # the librar
 
     def has_delete_permission(self, request: HttpRequest, obj: models.Model | None = None) -> bool:
         return False
+
+    def delete_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
+        refusal = _now("Nothing is deleted here, so that the audit trail stays whole. %(instead)s")
+        raise PermissionDenied(refusal % {"instead": self.instead_of_deleting})
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return not self.is_read_only and bool(super().has_add_permission(request))

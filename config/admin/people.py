@@ -43,6 +43,7 @@ class PersonAdmin(AuditedModelAdmin, UserAdmin):  # type: ignore[type-arg, misc]
     """People who sign in, with their roles. Somebody who leaves is deactivated, never deleted."""
 
     form = PersonForm
+    instead_of_deleting = _("Take the tick from “Active” on the page of somebody who leaves.")
     list_display = ("username", "first_name", "last_name", "email", "is_active", "time_zone")
     list_filter = ("is_active", "groups")
     filter_horizontal = ()

@@ -336,6 +336,7 @@ class DeadlineListFilter(DeadlineFilter):
 class DeadlineAdmin(FilteredAdmin):
     """Deadlines are started, moved, met and ended by verbs; here they are read."""
 
+    instead_of_deleting = _("A deadline follows from its incident: correct that, or exclude the agreement.")
     is_read_only = True
     filterset_class = DeadlineListFilter
     tabs = (

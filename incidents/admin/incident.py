@@ -28,6 +28,7 @@ from incidents.models import Incident
 class IncidentAdmin(IncidentList):
     """Declared by a form of its own, changed by verbs; only the words can be edited in place."""
 
+    instead_of_deleting = _("Close it, merge it into another, or exclude the agreement that it does not concern.")
     fieldsets = ((_("Words"), {"fields": ("title", "category", "client_summary", "description")}),)
     save_on_top = False
 

@@ -60,6 +60,7 @@ class MessageTemplateAdmin(FilteredAdmin):
 
     filterset_class = MessageTemplateFilter
     change_form_template = "admin/incidents/messagetemplate/change_form.html"
+    instead_of_deleting = _("Take the tick from “Offered” on the page of a text that is out of use.")
     list_display = ("name", "kind", "language", "beginning", "is_active")
     search_fields = ("name", "text")
     search_help_text = _("Name or words of the text")

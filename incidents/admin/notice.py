@@ -103,6 +103,7 @@ class AttemptInline(admin.TabularInline):  # type: ignore[type-arg]
 class NoticeAdmin(FilteredAdmin):
     """Frozen when made: here they are read, and people decide about the stuck ones."""
 
+    instead_of_deleting = _("Set the notice aside, with the reason.")
     is_read_only = True
     acts = (*DECISIONS, RevokeLink)
     filterset_class = NoticeFilter

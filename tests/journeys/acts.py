@@ -9,6 +9,7 @@ import datetime as dt
 import json
 from typing import Any
 
+from django.test import Client as Browser
 from django.utils import timezone
 
 from agreements.models import Severity
@@ -58,6 +59,28 @@ def notify_all() -> None:
         lifecycle.notify_client(incident, by=User.objects.get(username="olga"), now=timezone.now())
 
 
+def close_all() -> None:
+    """Olga takes every incident to its end."""
+    olga = User.objects.get(username="olga")
+    for incident in Incident.objects.all():
+        lifecycle.acknowledge(incident, by=olga, now=timezone.now())
+        lifecycle.resolve(incident, by=olga, now=timezone.now())
+        lifecycle.close(incident, by=olga, now=timezone.now(), reason="The disk was full; it is twice as large now.")
+
+
+def look_around() -> None:
+    """Olga signs in, opens the board and an incident with its history, saves a setting of her own, and signs out."""
+    browser = Browser(headers={"host": "127.0.0.1"})
+    form = {"username": "olga", "password": cast.PASSWORD}
+    assert browser.post("/admin/login/", form).status_code == 302
+    incident = f"/admin/incidents/incident/{Incident.objects.latest('pk').pk}"
+    for page in ("/admin/", "/admin/incidents/incident/", f"{incident}/change/", f"{incident}/history/"):
+        assert browser.get(page).status_code == 200, page
+    setting = {"time_zone": "Europe/Paris", "language": "fr"}
+    assert browser.post("/admin/settings/", setting).status_code == 302
+    browser.post("/admin/logout/")
+
+
 def tell() -> None:
     """Print what the database says, as JSON."""
     print(json.dumps(_facts(), default=str))
@@ -65,6 +88,7 @@ def tell() -> None:
 
 def _facts() -> dict[str, Any]:
     return {
+        "statuses": sorted(Incident.objects.values_list("status", flat=True)),
         "references": sorted(Incident.objects.values_list("reference", flat=True)),
         "notices": {
             message_id: [state, address, ambiguous]

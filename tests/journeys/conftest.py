@@ -43,6 +43,7 @@ class Product:
             self.processes.start_beat(f"{name}-beat")
 
 
+#: On PostgreSQL as a role that owns none of the tables.
 SMALL, REAL = "SQLite and files", "PostgreSQL and Redis"
 
 
@@ -52,22 +53,33 @@ def _small_product(processes: Processes, inbox: SmtpSink, seeded: Path) -> Produ
     return Product(processes, inbox, SMALL)
 
 
-def _real_product(
-    processes: Processes, inbox: SmtpSink, redis: RedisServer, postgres: PostgresServer, url: str, seeded: str
-) -> Product:
-    copy_postgres(seeded, url, postgres)
-    processes.env |= {"EMAIL_URL": inbox.url, "DATABASE_URL": url, "REDIS_URL": redis.url}
-    return Product(processes, inbox, REAL)
-
-
 @pytest.fixture(params=[SMALL, REAL])
 def product(request: pytest.FixtureRequest, processes: Processes, smtp_sink: SmtpSink) -> Product:
     """The product with its cast, on either set of parts; nothing but the database is running yet."""
     started = request.getfixturevalue
     if request.param == SMALL:
         return _small_product(processes, smtp_sink, started("seeded_sqlite"))
-    databases = started("postgres"), started("postgres_url"), started("seeded_postgres")
-    return _real_product(processes, smtp_sink, started("redis_server"), *databases)
+    return started("real_product")  # type: ignore[no-any-return]
+
+
+@pytest.fixture
+def real_product(
+    processes: Processes,
+    smtp_sink: SmtpSink,
+    redis_server: RedisServer,
+    postgres: PostgresServer,
+    postgres_url: str,
+    seeded_postgres: str,
+    postgres_role: str,
+) -> Product:
+    """The product on PostgreSQL and Redis, as a role that owns none of the tables."""
+    copy_postgres(seeded_postgres, postgres_url, postgres)
+    processes.env |= {
+        "EMAIL_URL": smtp_sink.url,
+        "DATABASE_URL": postgres.as_role(postgres_url, postgres_role),
+        "REDIS_URL": redis_server.url,
+    }
+    return Product(processes, smtp_sink, REAL)
 
 
 @pytest.fixture

@@ -42,6 +42,15 @@ def seeded_postgres(postgres: PostgresServer, tmp_path_factory: pytest.TempPathF
     return url
 
 
+@pytest.fixture(scope="session")
+def postgres_role(postgres: PostgresServer, seeded_postgres: str, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The role that the product works as on copies of the seeded database; the owner has made it what the docs say."""
+    role = postgres.create_role()
+    with Processes(tmp_path_factory.mktemp("role"), {"DATABASE_URL": seeded_postgres}) as processes:
+        processes.manage("audit", "grants", "--role", role, "--apply")
+    return role
+
+
 def copy_sqlite(source: Path, processes: Processes) -> None:
     """Give these processes a copy of the database as theirs."""
     target = _sqlite_file(processes)

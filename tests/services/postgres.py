@@ -102,6 +102,7 @@ class PostgresServer:
         self._user: str | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._databases: list[str] = []
+        self._roles: list[str] = []
 
     def __enter__(self) -> Self:
         if self.is_ours:
@@ -125,6 +126,8 @@ class PostgresServer:
         if not self.is_ours:
             for name in list(self._databases):
                 self._drop(name)
+            for role in self._roles:  # which own nothing, and whose grants went with the databases
+                self._execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(role)))
             return
         if self._process is not None:
             self.stop("fast")
@@ -160,6 +163,19 @@ class PostgresServer:
         if name not in self._databases:
             raise ValueError(f"{name} was not made by this server object.")
         self._drop(name)
+
+    def create_role(self) -> str:
+        """Make a role that may sign in and owns nothing; `as_role` gives its URL of a database."""
+        role = f"role_{secrets.token_hex(6)}"
+        name, password = sql.Identifier(role), sql.Literal(role)
+        self._execute(sql.SQL("CREATE ROLE {} LOGIN PASSWORD {}").format(name, password))
+        self._roles.append(role)
+        return role
+
+    @staticmethod
+    def as_role(url: str, role: str) -> str:
+        parts = urlsplit(url)
+        return urlunsplit(parts._replace(netloc=f"{role}:{role}@{parts.netloc.rpartition('@')[2]}"))
 
     def start(self) -> None:
         """Start the stopped server on the same socket, with the data it had; return once it answers."""

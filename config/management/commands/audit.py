@@ -1,4 +1,4 @@
-"""`manage.py audit verify | anchor | seal`: the audit trail from the command line."""
+"""`manage.py audit verify | anchor | seal | grants`: the audit trail from the command line."""
 
 from __future__ import annotations
 
@@ -8,16 +8,18 @@ from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import connection
 
 from config import times
-from config.audit import anchors, seals, verification
+from config.audit import anchors, database_role, seals, verification
 from config.models import Seal
 
 
 class Command(BaseCommand):
     help = (
         "verify: read the whole trail and name what was changed, removed or slipped in since it was sealed; exits 1 if "
-        "there is anything. anchor: print the head of the chain, to be kept elsewhere. seal: seal now what was added."
+        "there is anything. anchor: print the head of the chain, to be kept elsewhere. seal: seal now what was added. "
+        "grants: what a PostgreSQL role needs that runs the product and owns nothing of it."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -33,9 +35,14 @@ class Command(BaseCommand):
         )
         actions.add_parser("anchor", help="print the head of the chain, to be kept elsewhere")
         actions.add_parser("seal", help="seal now what was added since the last seal")
+        grants = actions.add_parser("grants", help="what a PostgreSQL role needs that owns none of the tables")
+        grants.add_argument("--role", required=True, help="a role that exists and may sign in")
+        grants.add_argument("--apply", action="store_true", help="run the statements instead of printing them")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        {"verify": self._verify, "anchor": self._anchor, "seal": self._seal}[options["action"]](**options)
+        {"verify": self._verify, "anchor": self._anchor, "seal": self._seal, "grants": self._grants}[options["action"]](
+            **options
+        )
 
     def _seal(self, **options: Any) -> None:
         self.stdout.write(f"{seals.seal():,} rows sealed.")
@@ -86,6 +93,16 @@ class Command(BaseCommand):
                 f"{times.in_zone(start, 'UTC')} to {times.in_zone(end, 'UTC')}: "
                 "no seal shows what happened to rows before they were sealed."
             )
+
+    def _grants(self, *, role: str, apply: bool, **options: Any) -> None:
+        try:
+            if apply:
+                database_role.apply(connection, role)
+                self.stdout.write(f"{role} may run the product, and only add to the audit trail.")
+            else:
+                self.stdout.write("".join(f"{line};\n" for line in database_role.grants(connection, role)))
+        except database_role.NoSuchRole as refusal:
+            raise CommandError(refusal.message) from refusal
 
     def _progress(self, done: int, total: int) -> None:
         """A line that renews itself for a person; nothing in a log."""
