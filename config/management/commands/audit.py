@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -40,9 +41,13 @@ class Command(BaseCommand):
         grants.add_argument("--apply", action="store_true", help="run the statements instead of printing them")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        {"verify": self._verify, "anchor": self._anchor, "seal": self._seal, "grants": self._grants}[options["action"]](
-            **options
-        )
+        does: dict[str, Callable[..., None]] = {
+            "verify": self._verify,
+            "anchor": self._anchor,
+            "seal": self._seal,
+            "grants": self._grants,
+        }
+        does[options["action"]](**options)
 
     def _seal(self, **options: Any) -> None:
         self.stdout.write(f"{seals.seal():,} rows sealed.")
