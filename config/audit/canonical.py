@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from django.conf import settings
-from django.db import models
+from django.db import connection, models
 
 DIGEST_SIZE = 16  # bytes of a row's SHA-256 that a seal keeps
 
@@ -91,6 +91,14 @@ class ColumnGone(Exception):
     """A column that rows were sealed with is not there any more."""
 
 
+class _Instant(models.Func):
+    """An instant as canonical text, made by PostgreSQL: to read it as an object and write it takes half of the time."""
+
+    arity = 1
+    template = """to_char(%(expressions)s AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"+00:00"')"""
+    output_field = models.TextField()
+
+
 class Form:
     """How the rows of one table enter a seal: their columns as that seal names them, under the key that it names."""
 
@@ -101,26 +109,35 @@ class Form:
         there = {field.attname for field in model._meta.concrete_fields}
         if gone := {*self.names, model._meta.pk.attname} ^ (there & {*self.names}):
             raise ColumnGone(", ".join(sorted(gone)))
-        self._digested = [(place, name, kind) for place, (name, _hash, kind) in enumerate(parts) if kind]
-        self._key_place = self.names.index(model._meta.pk.attname)
-        at = instant_of(model)
-        self._at_place = self.names.index(at) if at in self.names else None
+        self._digested = [(name, kind) for name, _hash, kind in parts if kind]
+        self._key = model._meta.pk.attname
+        self._at = instant_of(model)
 
-    def digests(self, after: int | None, upto: int, limit: int | None = None) -> Iterator[tuple[int, bytes, Any]]:
-        """(key, digest, instant if the row bears one) of the rows with a key in (after, upto], by key."""
+    def digests(self, after: int | None, upto: int, limit: int | None = None) -> Iterator[tuple[int, bytes, str]]:
+        """(key, digest, instant or "") of the rows with a key in (after, upto], by key."""
         rows = self.model._base_manager.order_by("pk").filter(pk__lte=upto)
         if after is not None:
             rows = rows.filter(pk__gt=after)
         stand_ins = _stand_ins(self.model, after, upto) if self._digested else {}
-        key_place, at_place, names = self._key_place, self._at_place, self.names
-        for row in rows.values_list(*names)[:limit].iterator(chunk_size=2000):
+        names, key, at = self.names, self._key, self._at
+        for row in rows.values_list(*self._expressions())[:limit].iterator(chunk_size=2000):
             content = dict(zip(names, row, strict=True))
-            pk = row[key_place]
-            for _place, name, kind in self._digested:
+            pk = content[key]
+            for name, kind in self._digested:
                 kept = stand_ins[pk, name].get(self.by) if (pk, name) in stand_ins else None
                 content[name] = kept or digest_of(content[name], kind, self.key)
             digest = hashlib.sha256(_encode(content).encode("ascii")).digest()[:DIGEST_SIZE]
-            yield pk, digest, None if at_place is None else row[at_place]
+            yield pk, digest, instant(content.get(at))
+
+    def _expressions(self) -> Iterator[str | _Instant]:
+        for name in self.names:
+            is_instant = isinstance(self.model._meta.get_field(name), models.DateTimeField)
+            yield _Instant(name) if is_instant and connection.vendor == "postgresql" else name
+
+
+def instant(at: dt.datetime | str | None) -> str:
+    """As it stands in the canonical form, in which the earlier one sorts first."""
+    return at if isinstance(at, str) else _plain(at) if at else ""
 
 
 def instant_of(model: type[models.Model]) -> str:

@@ -255,7 +255,8 @@ def _compared(model: type[models.Model], form: canonical.Form, group: list[_Seal
     there = form.digests(group[0].after, group[-1].upto)
     row = next(there, None)
     for part in group:
-        since, until = part.since_at and part.since_at - backwards, part.cut_at + backwards
+        since = canonical.instant(part.since_at and part.since_at - backwards)
+        until = canonical.instant(part.cut_at + backwards)
         for key, digest in _listed(part.digests):
             while row is not None and row[0] < key:
                 yield _found(model, row[0], part, "slipped in after this range of keys was sealed")
@@ -265,12 +266,12 @@ def _compared(model: type[models.Model], form: canonical.Form, group: list[_Seal
                 continue
             if row[1] != digest:
                 yield _found(model, key, part, "changed after it was sealed")
-            elif is_dated and row[2] is not None:
-                if since is not None and row[2] < since:
-                    said = f"says that it is of {_shown(row[2])}, and was not there at {_shown(part.since_at)}"
+            elif is_dated and row[2]:
+                if row[2] < since:
+                    said = f"says that it is of {row[2]}, and was not there at {_shown(part.since_at)}"
                     yield _found(model, key, part, f"slipped into the past: it {said}")
                 elif row[2] > until:
-                    yield _found(model, key, part, f"dated after its seal: it says that it is of {_shown(row[2])}")
+                    yield _found(model, key, part, f"dated after its seal: it says that it is of {row[2]}")
             row = next(there, None)
     while row is not None:
         yield _found(model, row[0], group[-1], "slipped in after this range of keys was sealed")
