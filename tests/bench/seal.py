@@ -81,7 +81,7 @@ def idle_pass(repeats: int = 50) -> float:
     return statistics.median(times)
 
 
-def writers(changes: int, rounds: int = 6) -> tuple[float, float]:
+def writers(changes: int, rounds: int = 40) -> tuple[float, float]:
     """Median milliseconds of a change with the lock and without, by turns."""
     client = Client.objects.first()
     assert client is not None
@@ -104,7 +104,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--count", type=int, default=1_000_000, help="rows of the trail (a million)")
     parser.add_argument("--rows-of-a-seal", type=int, default=seals.ROWS, help="at most (as in the product)")
-    parser.add_argument("--changes", type=int, default=300, help="of a writer in one of twelve rounds")
+    parser.add_argument("--changes", type=int, default=50, help="of a writer in one of eighty rounds")
     chosen = parser.parse_args()
     with on_postgres():
         fill(declare_the_first(), chosen.count)

@@ -16,7 +16,9 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from agreements.models import Client
+from config import tasks
 from config.audit import anchors, append_only, canonical, seals, sources, verification
+from config.celery import app as celery
 from config.models import Seal, SealedRange, User
 from tests import cast
 
@@ -260,6 +262,16 @@ def test_a_range_that_would_keep_the_sealer_from_a_table_is_found(three: list[in
     assert found()[0].startswith("Seal 1 of ")
 
 
+def test_a_range_of_no_seal_is_found(three: list[int]) -> None:
+    stray = SealedRange.objects.create(
+        seal_id=99, table="config.historicaluser", after=0, upto=2**40, rows=0, columns="", digests=b""
+    )
+    assert found() == [
+        f"The range config.historicaluser 0–{2**40}: it says that rows are sealed, and there is no such seal (seal 99)"
+    ]
+    as_owner("DELETE FROM config_sealedrange WHERE id = %s", stray.pk)
+
+
 def test_another_key_is_named_and_a_former_key_is_no_harm(three: list[int], settings: Settings) -> None:
     settings.SEAL_KEY, former = "another key, " * 4, settings.SEAL_KEY
     (finding,) = found()
@@ -385,3 +397,13 @@ def test_the_watch_asks_little_while_the_trail_is_sealed(
     seals.seal()
     with django_assert_num_queries(1):
         seals.problems(timezone.now())
+
+
+def test_every_bell_that_the_beat_rings_has_its_task(settings: Settings) -> None:
+    celery.loader.import_default_modules()
+    assert {bell["task"] for bell in settings.CELERY_BEAT_SCHEDULE.values()} <= set(celery.tasks)
+
+
+def test_the_bell_seals(northwind_client: Client) -> None:
+    tasks.seal()
+    assert Seal.objects.get().rows == 2
