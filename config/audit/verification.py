@@ -141,7 +141,8 @@ def _chain(report: Report, newest: int) -> Iterator[Finding]:
             report.gaps.append((before.cut_at, seal.cut_at))
         total, whole_at = seal.total, seal.cut_at if seal.is_whole else whole_at
         before = seal
-    for part in SealedRange.objects.filter(~Exists(Seal.objects.filter(pk=OuterRef("seal_id"))))[:NAMED]:
+    strays = SealedRange.objects.filter(~Exists(Seal.objects.filter(pk=OuterRef("seal_id"))))
+    for part in strays.order_by("pk")[:NAMED]:
         yield Finding(part.seal_id, f"The range {part}", "it says that rows are sealed, and there is no such seal")
 
 

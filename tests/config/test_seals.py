@@ -263,13 +263,15 @@ def test_a_range_that_would_keep_the_sealer_from_a_table_is_found(three: list[in
 
 
 def test_a_range_of_no_seal_is_found(three: list[int]) -> None:
+    append_only.remove(connection)
     stray = SealedRange.objects.create(
         seal_id=99, table="config.historicaluser", after=0, upto=2**40, rows=0, columns="", digests=b""
     )
-    assert found() == [
+    assert [finding for finding in found() if "trigger" not in finding] == [
         f"The range config.historicaluser 0–{2**40}: it says that rows are sealed, and there is no such seal (seal 99)"
     ]
-    as_owner("DELETE FROM config_sealedrange WHERE id = %s", stray.pk)
+    with connection.cursor() as cursor:
+        cursor.execute("DELETE FROM config_sealedrange WHERE id = %s", [stray.pk])
 
 
 def test_another_key_is_named_and_a_former_key_is_no_harm(three: list[int], settings: Settings) -> None:
