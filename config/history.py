@@ -16,7 +16,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar, cast
 
 from django.core.exceptions import ValidationError
 from django.db import models, transaction
@@ -109,16 +109,32 @@ def acting(
         _current.reset(token)
 
 
+@contextlib.contextmanager
+def following(reason: str) -> Iterator[Act]:
+    """What is saved inside follows by rule from the act, and for `reason` where nobody has given one."""
+    with acting(reason=current_act().reason.strip() or reason) as act:
+        yield act
+
+
 class ReasonMissing(ValidationError):
     """A change that the trail must explain was to be saved without saying why."""
 
-    def __init__(self, row: models.Model, attnames: Sequence[str]) -> None:
-        labels = {field.attname: str(field.verbose_name) for field in row._meta.concrete_fields}
+    def __init__(self, row: models.Model, names: Sequence[str] = ()) -> None:
+        """`names` are those of the fields; none if the whole row is removed."""
+        fields: list[Any] = [row._meta.get_field(name) for name in names]
+        labels = [str(field.verbose_name) for field in fields] or [str(row._meta.verbose_name)]
         super().__init__(
             _("Say why this is changed (%(fields)s); the reason is kept in the audit trail."),
             code="reason_missing",
-            params={"fields": ", ".join(labels[name] for name in attnames)},
+            params={"fields": ", ".join(labels)},
         )
+
+
+class PastTheTrail(Exception):
+    """Rows of an audited model were to be changed or added in a way that no history row would tell of."""
+
+    def __init__(self, model: type[models.Model]) -> None:
+        super().__init__(f"This would go past the audit trail of {model._meta.label}. Save each row.")
 
 
 class AuditMiddleware:
@@ -180,8 +196,16 @@ class AuditedRecords(HistoricalRecords):  # type: ignore[misc]  # the library sh
         options.setdefault("history_id_field", models.BigAutoField())
         super().__init__(**options)
 
+    def post_save(self, instance: Any, created: bool, using: str | None = None, **options: Any) -> None:
+        """What is loaded from a file ("raw") leaves its row like anything else."""
+        super().post_save(instance, created, using, **{**options, "raw": False})
+
     def create_historical_record(self, instance: Any, history_type: str, using: str | None = None) -> None:
         act = current_act()
+        if history_type == "-" and instance.NEED_REASON and not act.reason.strip():
+            raise ReasonMissing(instance)
+        if history_type == "~":  # once more, of what came past our own save: from a file, or by a key alone
+            instance.refuse_without_reason()
         fields = self.fields_included(instance)
         row = instance.history.model(
             history_date=getattr(instance, "_history_date", Now()),
@@ -198,25 +222,61 @@ class AuditedRecords(HistoricalRecords):  # type: ignore[misc]  # the library sh
         self.create_historical_record_m2ms(row, instance)
 
     def _changed(self, instance: AuditedModel, fields: Sequence[models.Field[Any, Any]]) -> str:
-        """Where no field of its own differs, it is its relations that changed."""
+        """Where no field of its own differs, it is its relations that changed.
+
+        A field whose value no history keeps, such as a password, is named too, unless nobody can write it.
+        """
         changed = instance.changed_fields()
-        names = [field.name for field in fields if field.attname in changed]
+        own = [f for f in instance._meta.concrete_fields if f.attname in changed and (f in fields or f.editable)]
+        names = [field.name for field in own if field.attname not in instance.SILENT_FIELDS]
         names = names or [field.name for field in instance.history.model._history_m2m_fields]  # type: ignore[attr-defined]
         return f",{','.join(names)}," if names else ""
+
+
+Row = TypeVar("Row", bound=models.Model)
+
+
+class AuditedQuerySet(models.QuerySet[Row]):
+    """Rows of an audited model, each of which is changed and added by its own `save`.
+
+    Only what no history tells of may be written in bulk: the model's SILENT_FIELDS and QUEUE_FIELDS, and new rows that
+    are their own record (FROZEN).
+    """
+
+    def update(self, **values: Any) -> int:
+        model = cast("type[AuditedModel]", self.model)
+        if not {_attname(model, name) for name in values} <= model.SILENT_FIELDS | model.QUEUE_FIELDS:
+            raise PastTheTrail(model)
+        return super().update(**values)
+
+    update.alters_data = True  # type: ignore[attr-defined]  # so that no template calls it
+
+    def bulk_create(self, *args: Any, **options: Any) -> list[Row]:
+        model = cast("type[AuditedModel]", self.model)
+        if not model.FROZEN:
+            raise PastTheTrail(model)
+        return super().bulk_create(*args, **options)
+
+
+def _attname(model: type[models.Model], name: str) -> str:
+    return str(getattr(model._meta.get_field(name), "attname", name)) if name != "pk" else name
 
 
 class AuditedModel(models.Model):
     """Base of every model with an audit trail: a save that changes nothing writes nothing, history included.
 
-    A row and its history row are written in one transaction.
+    A row and its history row are written in one transaction. Its manager is that of an AuditedQuerySet.
     """
 
     #: The foreign key to what this is a part of and is shown with in the trail: a contact's client.
     PART_OF: ClassVar[str] = ""
     #: The foreign keys that `str` of a row follows, so that many rows can be named in one query.
     NAMED_WITH: ClassVar[tuple[str, ...]] = ()
-    #: Fields whose value may change only for a reason, once there is one (21 CFR 11.10(e), the "why").
+    #: Fields of a row that is kept already that change only for a reason, as it is removed only for one
+    #: (21 CFR 11.10(e), the "why").
     NEED_REASON: ClassVar[frozenset[str]] = frozenset()
+    #: Those of them that need none while they are empty: an instant that has come.
+    MAY_BE_FILLED: ClassVar[frozenset[str]] = frozenset()
     #: Fields whose change is not somebody's act (a queue's cursor, the last sign-in) and leaves no history row.
     SILENT_FIELDS: ClassVar[frozenset[str]] = frozenset()
     #: Whether no row is ever deleted (config/audit/append_only.py); False for what is only a line of something else.
@@ -226,6 +286,9 @@ class AuditedModel(models.Model):
     #: Fields that name a person, and may be given up one day; long bodies that may be given up, too.
     PERSONAL: ClassVar[tuple[str, ...]] = ()
     BODIES: ClassVar[tuple[str, ...]] = ()
+    #: Fields of a queue that workers also write by compare-and-set, which other rows tell of, as the attempts at a mail
+    #: do.
+    QUEUE_FIELDS: ClassVar[frozenset[str]] = frozenset()
 
     _loaded: dict[str, Any]
 
@@ -238,7 +301,7 @@ class AuditedModel(models.Model):
         if not is_new and not changed:
             return
         if not is_new:
-            self._refuse_without_reason(changed)
+            self.refuse_without_reason()
         with contextlib.ExitStack() as stack:
             stack.enter_context(transaction.atomic(using=options.get("using"), savepoint=False))
             if not is_new and changed <= self.SILENT_FIELDS:
@@ -264,11 +327,16 @@ class AuditedModel(models.Model):
         loaded = self.__dict__.get("_loaded", {})
         return {name for name, value in self._values().items() if name not in loaded or loaded[name] != value}
 
-    def _refuse_without_reason(self, changed: set[str]) -> None:
+    def needing_reason(self, changed: set[str]) -> set[str]:
+        """Which of these changes of its fields have to be explained."""
         loaded = self.__dict__.get("_loaded", {})
-        asking = [name for name in sorted(changed & self.NEED_REASON) if loaded.get(name) not in (None, "")]
-        if asking and not current_act().reason.strip():
-            raise ReasonMissing(self, asking)
+        filled = {name for name in changed & self.MAY_BE_FILLED if name in loaded and loaded[name] in (None, "")}
+        return changed & self.NEED_REASON - filled
+
+    def refuse_without_reason(self) -> None:
+        """Raises ReasonMissing where a change has to be explained, and the act does not say why it is done."""
+        if not current_act().reason.strip() and (asking := self.needing_reason(self.changed_fields())):
+            raise ReasonMissing(self, sorted(asking))
 
     def _remember(self, names: Iterable[str] | None = None) -> None:
         values = self._values()

@@ -15,6 +15,8 @@ from django.db import models
 from django.db.migrations import RunPython
 from django.db.models import Q
 
+from config.history import AuditedQuerySet
+
 MOST_WORDS = 8
 LONGEST_TEXT = 200  # characters of what is typed that are looked at
 SHORTEST_WORD = 3  # a trigram; shorter ones have to begin a word, which makes one with the space before them
@@ -71,7 +73,7 @@ def either(*found: models.QuerySet[Any]) -> Q:
 Row = TypeVar("Row", bound=models.Model)
 
 
-class FoundByWords(models.QuerySet[Row]):
+class FoundByWords(AuditedQuerySet[Row]):
     """Rows with a folded field `words`; a model that is found by more says so in `found_by`."""
 
     def search(self, text: str) -> Self:

@@ -109,6 +109,8 @@ SIMPLE_HISTORY_REVERT_DISABLED = True
 AUTH_USER_MODEL = "config.User"
 AUTHENTICATION_BACKENDS = ["config.sign_in.RoleBackend"]
 LOGIN_URL = "admin:login"
+SIGN_IN_FAILURES = env.whole_number("SIGN_IN_FAILURES", 5)  # in a row under one name from one address, then a lock
+SIGN_IN_LOCK_MINUTES = env.whole_number("SIGN_IN_LOCK_MINUTES", 15)
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
     for name in (

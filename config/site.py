@@ -77,6 +77,12 @@ class DueNoticeSite(admin.AdminSite):
     index_template = "admin/board.html"
     site_url = None  # the admin is the whole site
 
+    @property
+    def login_form(self) -> Any:  # type: ignore[override]  # nobody sets another
+        from config.sign_in import SignInForm  # knows models, which are there only now
+
+        return SignInForm
+
     def __init__(self, name: str = "admin") -> None:
         super().__init__(name)
         self._board: Board | None = None

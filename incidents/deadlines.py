@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from django.db.models import Prefetch, Q, QuerySet
 from django.utils.translation import gettext as _
 
-from agreements.models import Client, Commitment, Obligation, ServiceAgreement, StartEvent, WarningPoint
+from agreements.models import Client, Commitment, Obligation, ServiceAgreement, StartEvent
 from agreements.terms import AgreedTerms, Moment, MomentKind, Plan, agreed_terms
 from config import zones
+from config.history import following
 from incidents.models import Deadline, Incident, Notice, TermsCopy
 from incidents.models.deadline import DeadlineQuerySet
 from incidents.models.notice import PLANNED_KINDS, NoticeState
@@ -51,7 +52,7 @@ def _commitments(agreements: QuerySet[ServiceAgreement], severity: str) -> list[
         "calendar__hours",
         "calendar__special_days",
         Prefetch("commitments", Commitment.objects.filter(severity=severity).select_related("follows")),
-        Prefetch("commitments__warning_points", WarningPoint.objects.all()),
+        "commitments__warning_points",
     )
     found = []
     for agreement in agreements:
@@ -278,7 +279,8 @@ def _move(deadline: Deadline, course: Course, now: dt.datetime) -> None:
     if (deadline.due_at is not None and deadline.due_at != course.plan.due_at) or taken_back.exists():
         deadline.revision += 1  # one notice per revision and moment: what was taken back may be owed anew
     _apply(deadline, course, now)
-    deadline.save()
+    with following(_("It was computed anew, as something that it depends on has changed.")):
+        deadline.save()
 
 
 # ── done, or no longer owed ─────────────────────────────────────────────────────────────────────────────────────────
@@ -338,7 +340,8 @@ def end(deadlines: QuerySet[Deadline], *, reason: str, now: dt.datetime) -> None
         deadline.ended_at = now
         deadline.end_reason = reason
         deadline.paused_at = deadline.next_action_at = None
-        deadline.save()
+        with following(reason):
+            deadline.save()
         cancel_unsent(deadline, reason=reason, state=NoticeState.SUPERSEDED)
 
 

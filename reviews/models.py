@@ -29,6 +29,8 @@ class PostIncidentReview(AuditedModel):
 
     PART_OF = "incident"
     NAMED_WITH = ("incident",)
+    NEED_REASON = frozenset({"incident_id", "opened_at", "completed_at"})
+    MAY_BE_FILLED = frozenset({"completed_at"})
 
     incident = models.OneToOneField(Incident, models.PROTECT, related_name="review", verbose_name=_("incident"))
     facilitator = models.ForeignKey(
@@ -91,6 +93,8 @@ class CorrectiveAction(AuditedModel):
     """Something that will be done so that it does not happen again, by whom and by when."""
 
     PART_OF = "review"
+    NEED_REASON = frozenset({"review_id", "owner_id", "due_on", "done_on"})
+    MAY_BE_FILLED = frozenset({"done_on"})
 
     review = models.ForeignKey(PostIncidentReview, models.PROTECT, related_name="actions", verbose_name=_("review"))
     what = LineField(_("what will be done"), max_length=300)

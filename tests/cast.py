@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Iterable
 from typing import Any
 
 from django.contrib.auth.models import Group
-from django.db import connections
+from django.db import connections, models
 from django.db.models import QuerySet
 from django.test import Client as Browser
 
@@ -26,6 +27,7 @@ from agreements.models import (
 )
 from config import roles
 from config.audit import append_only
+from config.history import acting
 from config.models import User
 
 PASSWORD = "due-notice"
@@ -54,6 +56,34 @@ def colleague(username: str, full_name: str, role: str, time_zone: str = "UTC") 
     group, _is_new = Group.objects.get_or_create(name=role)
     user.groups.add(group)
     return user
+
+
+def past_the_trail(rows: models.QuerySet[Any] | models.Manager[Any], **values: Any) -> int:
+    """Change rows as nothing of the product may, which saves each: to spare a test a story, or to see what finds it."""
+    return models.QuerySet.update(rows.all(), **values)
+
+
+def save(row: models.Model) -> None:
+    """Change a row for a reason, whatever it is."""
+    with acting(reason="As the test needs it."):
+        row.save()
+
+
+def remove(rows: models.QuerySet[Any] | models.Model) -> None:
+    """Remove rows for a reason, whatever it is."""
+    with acting(reason="As the test needs it."):
+        rows.delete()
+
+
+def demote(user: User) -> None:
+    """Take all roles away."""
+    with acting(reason="As the test needs it."):
+        user.groups.clear()
+
+
+def add_past_the_trail(to: models.QuerySet[Any] | models.Manager[Any], rows: Iterable[Any]) -> list[Any]:
+    """Add many rows that have no history."""
+    return models.QuerySet.bulk_create(to.all(), rows)
 
 
 def browser_of(user: User) -> Browser:
@@ -135,7 +165,7 @@ def warn(commitment: Commitment, percent: int, **audience: bool) -> WarningPoint
 
 def lose(rows: QuerySet[Any]) -> None:
     """Rows that nothing deletes, as if they had never been made."""
-    with append_only.lifted(connections[rows.db]):
+    with append_only.lifted(connections[rows.db]), acting(reason="As if it had never been made."):
         rows.delete()
 
 

@@ -246,7 +246,7 @@ def incident(olga: User, northwind: ServiceAgreement) -> Incident:
 
 def mail(kind: NoticeKind, incident: Incident, language: str) -> Notice:
     """A notice that is late to Northwind's contact, in that language."""
-    Client.objects.update(language=language)
+    cast.past_the_trail(Client.objects, language=language)
     incident = Incident.objects.get(pk=incident.pk)
     directory = notices.Directory([incident])
     deadline = incident.deadlines.get(obligation=Obligation.NOTIFY)
@@ -310,8 +310,8 @@ class TestMails:
     def test_a_colleague_is_written_to_in_the_language_that_they_chose(
         self, incident: Incident, olga: User, northwind: ServiceAgreement
     ) -> None:
-        User.objects.filter(pk=olga.pk).update(language="de")
-        Contact.objects.update(is_active=False)
+        cast.past_the_trail(User.objects.filter(pk=olga.pk), language="de")
+        cast.past_the_trail(Contact.objects, is_active=False)
         directory = notices.Directory([incident])
         alarms = notices.no_contact_alarm(
             incident, northwind.client, directory, now=at("12:00"), deadline=None, moment="m"
@@ -340,9 +340,9 @@ class TestMails:
         self, kind: NoticeKind, language: str, incident: Incident
     ) -> None:
         hostile = "<b>%(title)s & %s {{ incident }}</b>"
-        Incident.objects.update(title=f"{hostile}{'x' * (200 - len(hostile))}")
-        Client.objects.update(name=hostile)
-        Contact.objects.update(name=hostile)
+        cast.past_the_trail(Incident.objects, title=f"{hostile}{'x' * (200 - len(hostile))}")
+        cast.past_the_trail(Client.objects, name=hostile)
+        cast.past_the_trail(Contact.objects, name=hostile)
         notice = mail(kind, incident, language)
         escaped = "&lt;b&gt;%(title)s &amp; %s {{ incident }}&lt;/b&gt;"
         assert "<b>" not in notice.html
@@ -494,7 +494,7 @@ def test_english_is_what_it_was(incident: Incident) -> None:
 def link(incident: Incident) -> str:
     """The path of the page of a notice that was sent, late, to Northwind."""
     cache.clear()
-    incident.deadlines.update(next_action_at=None)
+    cast.past_the_trail(incident.deadlines, next_action_at=None)
     notice = mail(NoticeKind.CLIENT_NOTICE, incident, "en")
     notice.made_at = notice.accepted_at = timezone.now()
     notice.state = NoticeState.SENT
@@ -514,7 +514,7 @@ class TestAcknowledgementPage:
     def test_it_is_all_in_the_clients_language(self, language: str, link: str, client: Browser) -> None:
         said = {}
         for code in ("en", language):
-            Client.objects.update(language=code)
+            cast.past_the_trail(Client.objects, language=code)
             cache.clear()
             said[code] = client.get(link, headers={"Accept-Language": "en"})
         assert f'<html lang="{language}">' in said[language].content.decode()
@@ -522,7 +522,7 @@ class TestAcknowledgementPage:
         client.post(link)
         said = {}
         for code in ("en", language):
-            Client.objects.update(language=code)
+            cast.past_the_trail(Client.objects, language=code)
             said[code] = client.get(link)
         assert not english_left(page(said[language]), page(said["en"]), language)
 
@@ -539,10 +539,10 @@ class TestAcknowledgementPage:
 
     @every_language
     def test_it_refuses_in_the_clients_language(self, language: str, link: str, client: Browser) -> None:
-        Notice.objects.update(link_revoked_at=timezone.now())
+        cast.past_the_trail(Notice.objects, link_revoked_at=timezone.now())
         said = {}
         for code in ("en", language):
-            Client.objects.update(language=code)
+            cast.past_the_trail(Client.objects, language=code)
             said[code] = page(client.get(link))
         assert not english_left(said[language], said["en"], language)
 
@@ -552,7 +552,7 @@ class TestAcknowledgementPage:
 
 @every_language
 def test_the_admin_is_in_the_language_of_whoever_reads_it(language: str, olga: User, client: Browser) -> None:
-    User.objects.update(language=language)
+    cast.past_the_trail(User.objects, language=language)
     client.force_login(olga)
     board = client.get(reverse("admin:index"), headers={"Accept-Language": "en"})
     with translation.override(language):
@@ -581,7 +581,7 @@ def test_a_language_that_nobody_speaks_here_is_english(db: None, client: Browser
 
 @every_language
 def test_a_refusal_says_in_which_language_it_is(language: str, olga: User, client: Browser) -> None:
-    User.objects.update(language=language)
+    cast.past_the_trail(User.objects, language=language)
     client.force_login(olga)
     refused = client.get("/admin/nothing/is/here/")
     assert refused.status_code == 404
@@ -591,7 +591,7 @@ def test_a_refusal_says_in_which_language_it_is(language: str, olga: User, clien
 @every_language
 def test_days_are_written_as_the_reader_writes_them(language: str, max_: User, client: Browser) -> None:
     """By Django's own formats: a closure on a list, with no word of ours around it."""
-    User.objects.update(language=language)
+    cast.past_the_trail(User.objects, language=language)
     calendar = cast.office_hours()
     SpecialDay.objects.create(calendar=calendar, on=dt.date(2026, 12, 25))
     client.force_login(max_)

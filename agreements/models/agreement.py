@@ -15,7 +15,7 @@ from django.utils.translation import gettext_lazy as _
 from agreements.models.calendar import ServiceCalendar
 from agreements.models.client import Client, Service
 from config.fields import LineField, ProseField
-from config.history import AuditedModel, AuditedRecords
+from config.history import AuditedModel, AuditedQuerySet, AuditedRecords
 from config.search import FoldedField, FoundByWords, holding
 
 _VERSION = re.compile(r"(?P<reference>.+) v(?P<version>[0-9]{1,4})")
@@ -60,6 +60,20 @@ class ServiceAgreement(AuditedModel):
     In force over the half-open span [effective_at, ends_at); no `ends_at` means until further notice. The database
     refuses two versions of one reference that are in force at the same instant.
     """
+
+    NEED_REASON = frozenset(
+        {
+            "reference",
+            "version",
+            "client_id",
+            "calendar_id",
+            "effective_at",
+            "ends_at",
+            "clause",
+            "owner_id",
+            "supersedes_id",
+        }
+    )
 
     reference = LineField(_("reference"), max_length=40, help_text=_("As on the paper, for example NW-2025-03."))
     version = models.PositiveSmallIntegerField(_("version"), default=1)
@@ -152,12 +166,14 @@ class ServiceCoverage(AuditedModel):
     PART_OF = "agreement"
     IS_KEPT = False
     NAMED_WITH = ("service",)
+    NEED_REASON = frozenset({"agreement_id", "service_id"})
 
     agreement = models.ForeignKey(
         ServiceAgreement, models.CASCADE, related_name="coverage", verbose_name=_("agreement")
     )
     service = models.ForeignKey(Service, models.PROTECT, related_name="coverage", verbose_name=_("service"))
 
+    objects = AuditedQuerySet["ServiceCoverage"].as_manager()
     history = AuditedRecords()
 
     class Meta:

@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy as _
 
 from agreements import clock
 from config.fields import LineField, ZoneField
-from config.history import AuditedModel, AuditedRecords
+from config.history import AuditedModel, AuditedQuerySet, AuditedRecords
 
 
 class Weekday(models.IntegerChoices):
@@ -29,7 +29,7 @@ class Weekday(models.IntegerChoices):
 RUNNING_OUT_DAYS = 60
 
 
-class ServiceCalendarQuerySet(models.QuerySet["ServiceCalendar"]):
+class ServiceCalendarQuerySet(AuditedQuerySet["ServiceCalendar"]):
     def with_closures(self, now: dt.datetime) -> ServiceCalendarQuerySet:
         """Annotates `last_closure_on` (a date or None) and `is_running_out`, counting days in UTC.
 
@@ -53,6 +53,8 @@ class ServiceCalendarQuerySet(models.QuerySet["ServiceCalendar"]):
 
 class ServiceCalendar(AuditedModel):
     """Opening hours, closures and a time zone. Midnight as closing time is the end of the day (24:00)."""
+
+    NEED_REASON = frozenset({"time_zone"})
 
     name = LineField(_("name"), max_length=120, unique=True)
     time_zone = ZoneField(_("time zone"), help_text=_("The zone of the opening hours, for example Europe/Berlin."))
@@ -88,6 +90,7 @@ class OpeningHours(Hours):
 
     PART_OF = "calendar"
     IS_KEPT = False
+    NEED_REASON = frozenset({"calendar_id", "weekday", "opens", "closes"})
 
     calendar = models.ForeignKey(
         ServiceCalendar, models.CASCADE, related_name="hours", verbose_name=_("service calendar")
@@ -96,6 +99,7 @@ class OpeningHours(Hours):
     opens = models.TimeField(_("opens"))
     closes = models.TimeField(_("closes"), help_text=_("00:00 is midnight at the end of the day."))
 
+    objects = AuditedQuerySet["OpeningHours"].as_manager()
     history = AuditedRecords()
 
     class Meta:
@@ -119,6 +123,7 @@ class SpecialDay(Hours):
 
     PART_OF = "calendar"
     IS_KEPT = False
+    NEED_REASON = frozenset({"calendar_id", "on", "opens", "closes"})
 
     calendar = models.ForeignKey(
         ServiceCalendar, models.CASCADE, related_name="special_days", verbose_name=_("service calendar")
@@ -128,6 +133,7 @@ class SpecialDay(Hours):
     opens = models.TimeField(_("opens"), null=True, blank=True, help_text=_("Leave both empty: closed all day."))
     closes = models.TimeField(_("closes"), null=True, blank=True)
 
+    objects = AuditedQuerySet["SpecialDay"].as_manager()
     history = AuditedRecords()
 
     class Meta:

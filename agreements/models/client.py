@@ -8,7 +8,7 @@ from django.db.models.functions import Lower
 from django.utils.translation import gettext_lazy as _
 
 from config.fields import AddressField, LineField, ProseField, ZoneField
-from config.history import AuditedModel, AuditedRecords
+from config.history import AuditedModel, AuditedQuerySet, AuditedRecords
 from config.search import FoldedField, FoundByWords
 
 
@@ -25,6 +25,8 @@ class ClientQuerySet(FoundByWords["Client"]):
 
 class Client(AuditedModel):
     """Who an agreement is with."""
+
+    NEED_REASON = frozenset({"is_active"})
 
     name = LineField(_("name"), max_length=120, unique=True)
     time_zone = ZoneField(
@@ -46,7 +48,7 @@ class Client(AuditedModel):
         return self.name
 
 
-class ContactQuerySet(models.QuerySet["Contact"]):
+class ContactQuerySet(AuditedQuerySet["Contact"]):
     def usable(self) -> ContactQuerySet:
         """Those who can be mailed, the first to be tried first."""
         return self.filter(is_active=True, client__is_active=True).exclude(address="").order_by("position", "pk")
@@ -57,6 +59,7 @@ class Contact(AuditedModel):
 
     PART_OF = "client"
     PERSONAL = ("name", "address", "phone")
+    NEED_REASON = frozenset({"client_id", "name", "address", "phone", "position", "is_active"})
 
     client = models.ForeignKey(Client, models.PROTECT, related_name="contacts", verbose_name=_("client"))
     name = LineField(_("name"), max_length=120)

@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy as _
 from agreements import clock
 from agreements.models.agreement import ServiceAgreement
 from config.fields import LineField
-from config.history import AuditedModel, AuditedRecords
+from config.history import AuditedModel, AuditedQuerySet, AuditedRecords
 
 
 class Severity(models.TextChoices):
@@ -87,7 +87,7 @@ _STARTS_TOO_LATE: Mapping[str, frozenset[str]] = {
 }
 
 
-class CommitmentQuerySet(models.QuerySet["Commitment"]):
+class CommitmentQuerySet(AuditedQuerySet["Commitment"]):
     def of(self, agreements: Iterable[ServiceAgreement]) -> CommitmentQuerySet:
         """Those of these agreements, with all that telling them needs, in a fixed number of queries."""
         found = self.filter(agreement__in=agreements)
@@ -100,6 +100,31 @@ class Commitment(AuditedModel):
     PART_OF = "agreement"
     IS_KEPT = False
     NAMED_WITH = ("follows",)
+    NEED_REASON = frozenset(
+        {
+            "agreement_id",
+            "severity",
+            "obligation",
+            "label",
+            "clause_number",
+            "amount",
+            "unit",
+            "day_end",
+            "start_event",
+            "follows_id",
+            "roll",
+            "roll_at",
+            "cap_amount",
+            "cap_unit",
+            "cap_event",
+            "is_pausable",
+            "target_amount",
+            "target_unit",
+            "is_recurring",
+            "sends_holding_notice",
+            "holding_percent",
+        }
+    )
 
     agreement = models.ForeignKey(
         ServiceAgreement, models.CASCADE, related_name="commitments", verbose_name=_("service agreement")
@@ -370,6 +395,9 @@ class WarningPoint(AuditedModel):
 
     PART_OF = "commitment"
     IS_KEPT = False
+    NEED_REASON = frozenset(
+        {"commitment_id", "percent", "minutes_before", "has_contacts", "has_responders", "has_owner", "has_managers"}
+    )
 
     commitment = models.ForeignKey(
         Commitment, models.CASCADE, related_name="warning_points", verbose_name=_("commitment")
@@ -388,6 +416,7 @@ class WarningPoint(AuditedModel):
     has_owner = models.BooleanField(_("agreement's owner"), default=False)
     has_managers = models.BooleanField(_("managers"), default=False)
 
+    objects = AuditedQuerySet["WarningPoint"].as_manager()
     history = AuditedRecords()
 
     class Meta:

@@ -8,7 +8,7 @@ from django.utils.translation import gettext_lazy as _
 from agreements.models.agreement import ServiceAgreement
 from agreements.models.commitment import Severity
 from config.fields import ProseField
-from config.history import AuditedModel, AuditedRecords
+from config.history import AuditedModel, AuditedQuerySet, AuditedRecords
 
 
 class SeverityDefinition(AuditedModel):
@@ -16,6 +16,7 @@ class SeverityDefinition(AuditedModel):
 
     PART_OF = "agreement"
     IS_KEPT = False
+    NEED_REASON = frozenset({"agreement_id", "severity", "words"})
 
     agreement = models.ForeignKey(
         ServiceAgreement, models.CASCADE, related_name="definitions", verbose_name=_("service agreement")
@@ -25,6 +26,7 @@ class SeverityDefinition(AuditedModel):
         _("words"), max_length=2_000, help_text=_("What the agreement calls an incident of this severity.")
     )
 
+    objects = AuditedQuerySet["SeverityDefinition"].as_manager()
     history = AuditedRecords()
 
     class Meta:

@@ -8,11 +8,13 @@ from django.db import models
 from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy as _
 
-from config.history import AuditedModel, AuditedRecords
+from config.history import AuditedModel, AuditedQuerySet, AuditedRecords
 
 
 class Export(AuditedModel):
     """That somebody took a list out of the house as a file. Written before the file is sent; never changed."""
+
+    NEED_REASON = frozenset({"at", "by_id", "listed", "query", "rows", "sha256"})
 
     at = models.DateTimeField(_("at"))
     by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+", verbose_name=_("by"))
@@ -21,6 +23,7 @@ class Export(AuditedModel):
     rows = models.PositiveIntegerField(_("rows"))
     sha256 = models.CharField(_("SHA-256 of the file"), max_length=64)
 
+    objects = AuditedQuerySet["Export"].as_manager()
     history = AuditedRecords()
 
     class Meta:

@@ -2,14 +2,29 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 from django.conf import settings
 from django.contrib.auth.models import AbstractUser, UserManager
 from django.core.exceptions import ValidationError
 from django.db import models
+from django.db.models.signals import m2m_changed
+from django.dispatch import receiver
 from django.utils.translation import gettext_lazy as _
 
 from config.fields import ZoneField, validate_address, validate_line
-from config.history import AuditedModel, AuditedRecords
+from config.history import AuditedModel, AuditedQuerySet, AuditedRecords, ReasonMissing, current_act
+
+if TYPE_CHECKING:
+    _Manager = UserManager["User"]
+else:
+    _Manager = UserManager.from_queryset(AuditedQuerySet)
+
+
+class PersonManager(_Manager):
+    """Django's own, over rows that are changed one by one."""
+
+    use_in_migrations = False
 
 
 class User(AuditedModel, AbstractUser):
@@ -29,8 +44,9 @@ class User(AuditedModel, AbstractUser):
     )
 
     SILENT_FIELDS = frozenset({"last_login"})
+    NEED_REASON = frozenset({"username", "email", "is_active", "is_staff", "is_superuser"})
 
-    objects = UserManager()  # type: ignore[misc]  # the stubs want a ClassVar of Self, which they then refuse
+    objects = PersonManager()  # type: ignore[misc]  # the stubs want a ClassVar of Self, which they then refuse
     history = AuditedRecords(excluded_fields=["password", "last_login"], m2m_fields=["groups"])
 
     class Meta(AbstractUser.Meta):
@@ -58,3 +74,12 @@ class User(AuditedModel, AbstractUser):
         """The name that stays in the audit trail, with the login so that two of the same name can be told apart."""
         full_name = self.get_full_name()
         return f"{full_name} ({self.username})" if full_name else self.username
+
+
+@receiver(m2m_changed, sender=User.groups.through)
+def _roles_change_for_a_reason(instance: Any, action: str, pk_set: set[int] | None, **_options: Any) -> None:
+    """Somebody's first role needs none: the row that gave them an account is there to explain it."""
+    if not action.startswith("pre_") or (action == "pre_add" and not pk_set) or current_act().reason.strip():
+        return
+    if not isinstance(instance, User) or instance.groups.exists():
+        raise ReasonMissing(instance, ("groups",) if isinstance(instance, User) else ())

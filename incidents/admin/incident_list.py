@@ -117,9 +117,11 @@ class IncidentList(FilteredAdmin):
         return ("incident", "severity_badge", "status_badge", "next_due", "clients", "responders", detected)
 
     def with_columns(self, rows: QuerySet[Any]) -> QuerySet[Any]:
-        nearest = Deadline.objects.open().filter(due_at__isnull=False).select_related("client").order_by("due_at", "pk")
-        applying = AffectedAgreement.objects.included().select_related("agreement__client")
-        team = Responder.objects.select_related("user").order_by("role", "pk")
+        nearest: QuerySet[Any] = (
+            Deadline.objects.open().filter(due_at__isnull=False).select_related("client").order_by("due_at", "pk")
+        )
+        applying: QuerySet[Any] = AffectedAgreement.objects.included().select_related("agreement__client")
+        team: QuerySet[Any] = Responder.objects.select_related("user").order_by("role", "pk")
         return rows.defer("description", "client_summary", "words").prefetch_related(
             Prefetch("deadlines", nearest.only(*READ_OF_NEAREST)[:1], to_attr="nearest"),
             Prefetch("affected_agreements", applying.only("incident", "agreement__client__name"), to_attr="applying"),

@@ -143,6 +143,25 @@ class Deadline(AuditedModel):
     NAMED_WITH = ("incident", "commitment", "client")
 
     SILENT_FIELDS = frozenset({"next_action_at", "raised_until"})
+    NEED_REASON = frozenset(
+        {
+            "incident_id",
+            "commitment_id",
+            "agreement_id",
+            "client_id",
+            "obligation",
+            "severity",
+            "begins_at",
+            "terms_copy_id",
+            "started_at",
+            "due_at",
+            "target_at",
+            "met_at",
+            "ended_at",
+            "end_reason",
+        }
+    )
+    MAY_BE_FILLED = frozenset({"begins_at", "started_at", "due_at", "target_at", "met_at"})
 
     incident = models.ForeignKey(Incident, models.PROTECT, related_name="deadlines", verbose_name=_("incident"))
     commitment = models.ForeignKey(Commitment, models.PROTECT, related_name="+", verbose_name=_("commitment"))

@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy as _
 
 from agreements.models import Client, Service, ServiceAgreement, Severity, StartEvent
 from config.fields import LineField, ProseField
-from config.history import AuditedModel, AuditedRecords
+from config.history import AuditedModel, AuditedQuerySet, AuditedRecords
 from config.search import FoldedField, FoundByWords, either, holding
 
 
@@ -102,6 +102,38 @@ class IncidentQuerySet(FoundByWords["Incident"]):
 class Incident(AuditedModel):
     """Changed only by the verbs in incidents/lifecycle. Every `_at` is when it happened, not when it was typed."""
 
+    NEED_REASON = frozenset(
+        {
+            "reference",
+            "severity",
+            "occurred_at",
+            "detected_at",
+            "aware_at",
+            "classified_at",
+            "declared_at",
+            "acknowledged_at",
+            "mitigated_at",
+            "resolved_at",
+            "reopened_at",
+            "closed_at",
+            "merged_at",
+            "merged_into_id",
+        }
+    )
+    MAY_BE_FILLED = frozenset(
+        {
+            "occurred_at",
+            "aware_at",
+            "classified_at",
+            "acknowledged_at",
+            "mitigated_at",
+            "resolved_at",
+            "reopened_at",
+            "closed_at",
+            "merged_at",
+        }
+    )
+
     reference = LineField(_("reference"), max_length=20, unique=True, editable=False)
     declaration_token = models.UUIDField(
         null=True, blank=True, unique=True, editable=False, help_text=_("Of the form that declared it: one form, once.")
@@ -178,6 +210,13 @@ class Incident(AuditedModel):
     def is_open(self) -> bool:
         return self.status in OPEN_STATUSES
 
+    def needing_reason(self, changed: set[str]) -> set[str]:
+        """Besides its fields: a status that goes backwards."""
+        order = list(Status)
+        loaded = self.__dict__.get("_loaded", {}).get("status", self.status)
+        is_backwards = order.index(Status(self.status)) < order.index(Status(loaded))
+        return super().needing_reason(changed) | ({"status"} if is_backwards else set())
+
     def instant_of(self, event: str) -> dt.datetime | None:
         """When a start event happened; None while it has not."""
         if event == StartEvent.COMMITMENT:
@@ -189,12 +228,15 @@ class Pause(AuditedModel):
     """A time in which the clock of pausable commitments stands still; half-open [begins_at, ends_at)."""
 
     PART_OF = "incident"
+    NEED_REASON = frozenset({"incident_id", "begins_at", "ends_at", "why"})
+    MAY_BE_FILLED = frozenset({"ends_at"})
 
     incident = models.ForeignKey(Incident, models.PROTECT, related_name="pauses")
     begins_at = models.DateTimeField(_("begins at"))
     ends_at = models.DateTimeField(_("ends at"), null=True, blank=True)
     why = ProseField(_("why"), max_length=1000)
 
+    objects = AuditedQuerySet["Pause"].as_manager()
     history = AuditedRecords()
 
     class Meta:
@@ -220,10 +262,12 @@ class AffectedService(AuditedModel):
 
     PART_OF = "incident"
     NAMED_WITH = ("service",)
+    NEED_REASON = frozenset({"incident_id", "service_id"})
 
     incident = models.ForeignKey(Incident, models.PROTECT, related_name="affected_services")
     service = models.ForeignKey(Service, models.PROTECT, related_name="+", verbose_name=_("service"))
 
+    objects = AuditedQuerySet["AffectedService"].as_manager()
     history = AuditedRecords()
 
     class Meta:
@@ -235,7 +279,7 @@ class AffectedService(AuditedModel):
         return str(self.service)
 
 
-class AffectedAgreementQuerySet(models.QuerySet["AffectedAgreement"]):
+class AffectedAgreementQuerySet(AuditedQuerySet["AffectedAgreement"]):
     def included(self) -> AffectedAgreementQuerySet:
         """Those that owe something here: all that were found and that nobody has excluded."""
         return self.filter(excluded_at__isnull=True)
@@ -247,6 +291,7 @@ class AffectedAgreement(AuditedModel):
     PART_OF = "incident"
     IS_KEPT = False  # one that does not apply after all is taken out
     NAMED_WITH = ("agreement",)
+    NEED_REASON = frozenset({"incident_id", "agreement_id", "excluded_at", "exclusion_reason"})
 
     incident = models.ForeignKey(Incident, models.PROTECT, related_name="affected_agreements")
     agreement = models.ForeignKey(ServiceAgreement, models.PROTECT, related_name="+", verbose_name=_("agreement"))
@@ -293,6 +338,7 @@ class Responder(AuditedModel):
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+", verbose_name=_("colleague"))
     role = models.CharField(_("role"), max_length=20, choices=ResponderRole.choices, default=ResponderRole.EXPERT)
 
+    objects = AuditedQuerySet["Responder"].as_manager()
     history = AuditedRecords()
 
     class Meta:
@@ -308,6 +354,7 @@ class TimelineEntry(AuditedModel):
     """What happened when, and when that was typed in."""
 
     PART_OF = "incident"
+    NEED_REASON = frozenset({"incident_id", "text", "happened_at", "typed_at", "author_name"})
 
     incident = models.ForeignKey(Incident, models.PROTECT, related_name="timeline")
     text = ProseField(_("what happened"), max_length=5_000)
@@ -319,6 +366,7 @@ class TimelineEntry(AuditedModel):
         _("note"), default=False, editable=False, help_text=_("Typed by a person; the others are written by verbs.")
     )
 
+    objects = AuditedQuerySet["TimelineEntry"].as_manager()
     history = AuditedRecords()
 
     class Meta:

@@ -9,7 +9,7 @@ from django.db.models.functions import Lower
 from django.utils.translation import gettext_lazy as _
 
 from config.fields import LineField, ProseField
-from config.history import AuditedModel, AuditedRecords
+from config.history import AuditedModel, AuditedQuerySet, AuditedRecords
 from incidents import placeholders
 from incidents.models.notice import NoticeKind
 
@@ -17,7 +17,7 @@ from incidents.models.notice import NoticeKind
 WRITTEN_KINDS = (NoticeKind.CLIENT_NOTICE, NoticeKind.UPDATE)
 
 
-class MessageTemplateQuerySet(models.QuerySet["MessageTemplate"]):
+class MessageTemplateQuerySet(AuditedQuerySet["MessageTemplate"]):
     def offered_for(self, kind: NoticeKind) -> MessageTemplateQuerySet:
         """Those that somebody who writes such a notice may start from, one language after the other."""
         return self.filter(kind=kind, is_active=True).order_by("language", "name")

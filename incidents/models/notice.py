@@ -129,6 +129,26 @@ class Notice(AuditedModel):
     )
     PERSONAL = ("recipient_name", "recipient_address")
     BODIES = ("text", "html")
+    NEED_REASON = frozenset(
+        {
+            "recipient_name",
+            "recipient_address",
+            "subject",
+            "text",
+            "html",
+            "made_at",
+            "due_at",
+            "accepted_at",
+            "link_revoked_at",
+        }
+    )
+    MAY_BE_FILLED = frozenset({"accepted_at"})
+    QUEUE_FIELDS = frozenset(
+        {
+            "state", "state_reason", "superseded_by_id", "next_attempt_at", "lease_token", "leased_until", "tries",
+            "ambiguous_tries", "is_marked_late", "accepted_at", "server_answer",
+        }
+    )  # fmt: skip
 
     incident = models.ForeignKey(
         Incident, models.PROTECT, null=True, blank=True, related_name="notices", verbose_name=_("incident")

@@ -9,7 +9,7 @@ from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from config.fields import ProseField
-from config.history import AuditedModel, AuditedRecords
+from config.history import AuditedModel, AuditedQuerySet, AuditedRecords
 from incidents.models.notice import Outcome
 
 
@@ -21,6 +21,7 @@ class Sending(AuditedModel):
 
     THE_ONE = 1
     SILENT_FIELDS = frozenset({"fault", "fault_answer", "fault_since", "retry_at", "failures"})
+    NEED_REASON = frozenset({"is_held", "held_at", "hold_reason"})
 
     id = models.PositiveSmallIntegerField(primary_key=True, default=THE_ONE)
     is_held = models.BooleanField(_("held"), default=False, help_text=_("Nothing is sent until it is released."))
@@ -33,6 +34,7 @@ class Sending(AuditedModel):
     retry_at = models.DateTimeField(_("next probe at"), null=True, blank=True)
     failures = models.PositiveIntegerField(_("failures in a row"), default=0)
 
+    objects = AuditedQuerySet["Sending"].as_manager()
     history = AuditedRecords(excluded_fields=["fault", "fault_answer", "fault_since", "retry_at", "failures"])
 
     class Meta:

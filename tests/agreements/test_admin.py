@@ -267,9 +267,9 @@ def test_an_operator_reads_agreements_and_changes_nothing(olga: User, northwind:
 
 def test_markup_in_an_agreement_is_shown_as_it_was_typed(browser: Browser, northwind: ServiceAgreement) -> None:
     northwind.clause = MARKUP
-    northwind.save()
-    Service.objects.update(name=MARKUP)
-    Client.objects.update(name=MARKUP)
+    cast.save(northwind)
+    cast.past_the_trail(Service.objects, name=MARKUP)
+    cast.past_the_trail(Client.objects, name=MARKUP)
     commitment = northwind.commitments.all()[0]
     for address in (page(northwind), page(northwind, "amend"), page(commitment), page(northwind.client)):
         text = browser.get(address).content.decode()
@@ -651,7 +651,7 @@ def test_an_amendment_outside_the_versions_span_is_refused_on_its_field(
     browser: Browser, northwind: ServiceAgreement, effective_at: str, sentence: str
 ) -> None:
     northwind.ends_at = dt.datetime(2027, 1, 1, tzinfo=dt.UTC)
-    northwind.save()
+    cast.save(northwind)
     response = browser.post(page(northwind, "amend"), {"effective_at": effective_at, "reason": "kept"})
     assert sentence in " ".join(response.context["form"].errors["effective_at"])
     assert 'value="kept"' in shown(response)
@@ -669,7 +669,7 @@ def test_a_superseded_version_cannot_be_amended_again(northwind: ServiceAgreemen
 
 def test_an_amendment_keeps_the_end_that_was_agreed(northwind: ServiceAgreement, max_: User) -> None:
     northwind.ends_at = dt.datetime(2027, 1, 1, tzinfo=dt.UTC)
-    northwind.save()
+    cast.save(northwind)
     july = dt.datetime(2026, 7, 1, tzinfo=dt.UTC)
     new = versions.amend(northwind, effective_at=july, by=max_, reason="Signed")
     assert new.ends_at == dt.datetime(2027, 1, 1, tzinfo=dt.UTC)

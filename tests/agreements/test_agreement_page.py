@@ -115,7 +115,7 @@ def test_open_incidents_are_listed_and_those_that_ended_or_are_excluded_are_not(
     incident, other, past = (declare(olga) for _time in range(3))
     affected = AffectedAgreement.objects.get(incident=other)
     affected.excluded_at, affected.exclusion_reason = timezone.now(), "Another tenant"
-    affected.save()
+    cast.save(affected)
     lifecycle.merge(past, into=incident, by=olga, now=timezone.now(), reason="The same")
     for address in (page_of(northwind), page_of(northwind.client)):
         page = shown(browser_of(max_), address)
@@ -130,7 +130,7 @@ def test_open_incidents_are_listed_and_those_that_ended_or_are_excluded_are_not(
 
 def test_markup_in_a_clause_is_shown_and_not_obeyed(max_: User, amended: ServiceAgreement) -> None:
     amended.clause = "<script>alert(1)</script> within <b>two</b> hours"
-    amended.save()
+    cast.save(amended)
     for address in (page_of(amended), compare_page(amended)):
         content = browser_of(max_).get(address).content.decode()
         assert "<script>alert(1)" not in content
@@ -173,7 +173,7 @@ def test_a_manager_sees_what_an_amendment_changed_in_words_and_signs(
 ) -> None:
     notify = amended.commitments.get(obligation=Obligation.NOTIFY)
     notify.amount = 2
-    notify.save()
+    cast.save(notify)
     page = shown(browser_of(max_), compare_page(amended))
     assert "Critical · Notify the client ≠ changed" in page
     assert "− removed: within 4 hours of detection, 24×7" in page

@@ -103,7 +103,7 @@ class TestAgreements:
         northwind.ends_at = cast.LONG_AGO - dt.timedelta(days=1)
         assert "must be later" in str(refusal(northwind))
         with pytest.raises(IntegrityError):
-            northwind.save()
+            cast.save(northwind)
 
     def test_two_versions_in_force_at_once_are_refused_by_the_form_and_by_the_database(
         self, northwind: ServiceAgreement
@@ -111,22 +111,22 @@ class TestAgreements:
         second = self.version(northwind)
         assert "Version 1 of NW-2025-03 is in force during that time" in str(refusal(second))
         with pytest.raises(IntegrityError):
-            second.save()
+            cast.save(second)
 
     def test_moving_an_old_version_over_a_new_one_is_refused_too(self, northwind: ServiceAgreement) -> None:
         northwind.ends_at = at("12:00")
-        northwind.save()
+        cast.save(northwind)
         self.version(northwind).save()
         northwind.ends_at = at("12:01")
         with pytest.raises(IntegrityError):
-            northwind.save()
+            cast.save(northwind)
 
     def test_versions_that_meet_at_an_instant_do_not_overlap(self, northwind: ServiceAgreement) -> None:
         northwind.ends_at = at("12:00")
-        northwind.save()
+        cast.save(northwind)
         second = self.version(northwind, supersedes=northwind)
         second.full_clean()
-        second.save()
+        cast.save(second)
         in_force = ServiceAgreement.objects.in_force(at("12:00"))
         assert [agreement.version for agreement in in_force] == [2]
 

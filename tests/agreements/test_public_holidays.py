@@ -218,7 +218,7 @@ class TestRunningOut:
         ended = self.calendar(dt.date(2026, 12, 25), name="Formerly")
         agreement = ended.serviceagreement_set.get()
         agreement.ends_at = at("11:00")
-        agreement.save()
+        cast.save(agreement)
         SpecialDay.objects.create(
             calendar=self.calendar(name="Half days"), on=dt.date(2026, 12, 24), opens=dt.time(9), closes=dt.time(12)
         )

@@ -34,7 +34,7 @@ def said(agreement: ServiceAgreement, obligation: Obligation, severity: Severity
 
 class TestTheTable:
     def test_it_reads_like_the_contract(self, northwind: ServiceAgreement) -> None:
-        northwind.commitments.get(obligation=Obligation.NOTIFY).delete()
+        cast.remove(northwind.commitments.get(obligation=Obligation.NOTIFY))
         cast.commit(northwind, Obligation.NOTIFY, 4, clause_number="7.2")
         assert said(northwind, Obligation.NOTIFY) == ["within 4 hours of detection, 24×7, clause 7.2"]
         assert said(northwind, Obligation.RESOLVE) == ["as quickly as possible"]
@@ -76,7 +76,7 @@ class TestWhoHearsWhat:
 
     def test_minutes_before_the_end_are_said_as_such(self, northwind: ServiceAgreement) -> None:
         notify = northwind.commitments.get(obligation=Obligation.NOTIFY)
-        notify.warning_points.all().delete()
+        cast.remove(notify.warning_points.all())
         notify.warning_points.create(minutes_before=90, has_responders=False)
         found = self.heard(northwind)
         assert found["Warnings before a deadline"]["critical"] == "Notify the client: 1 h 30 min before the end"
@@ -130,8 +130,8 @@ def test_commitments_are_matched_by_severity_and_obligation(amended: ServiceAgre
     assert old is not None
     notify = amended.commitments.get(obligation=Obligation.NOTIFY)
     notify.amount = 2
-    notify.save()
-    amended.commitments.get(obligation=Obligation.RESOLVE).delete()
+    cast.save(notify)
+    cast.remove(amended.commitments.get(obligation=Obligation.RESOLVE))
     cast.commit(amended, Obligation.REPORT, 5, "business_days", start_event="resolved", severity=Severity.HIGH)
     found = comparison.compare(old, amended, now=NOON)
     assert [(row.what, row.verdict) for row in found.commitments] == [
@@ -148,7 +148,7 @@ def test_commitments_are_matched_by_severity_and_obligation(amended: ServiceAgre
 def test_a_warning_that_reaches_others_is_a_difference(amended: ServiceAgreement) -> None:
     point = amended.commitments.get(obligation=Obligation.NOTIFY).warning_points.get(percent=50)
     point.has_managers = True
-    point.save()
+    cast.save(point)
     assert amended.supersedes
     assert verdicts(amended.supersedes, amended)["Critical · Notify the client"] is Verdict.CHANGED
 
@@ -167,7 +167,7 @@ def test_the_clause_is_compared_word_by_word_and_is_whole_on_both_sides(amended:
 
 def test_calendar_services_and_owner_are_compared(amended: ServiceAgreement, max_: User) -> None:
     amended.calendar, amended.owner = cast.office_hours(), max_
-    amended.save()
+    cast.save(amended)
     SeverityDefinition.objects.create(agreement=amended, severity=Severity.CRITICAL, words="Nobody can work.")
     ServiceCoverage.objects.create(agreement=amended, service=cast.service("Payments"))
     assert amended.supersedes
@@ -186,7 +186,7 @@ def test_contacts_of_an_ended_version_are_those_it_ended_with(northwind: Service
     amended = versions.amend(northwind, effective_at=now + hour, by=max_, reason="Amendment No. 1")
     joined = Contact(client=northwind.client, name="Night desk", address="night@northwind.example", position=2)
     joined._history_date = now + 2 * hour  # type: ignore[attr-defined]  # as the library reads it
-    joined.save()
+    cast.save(joined)
     northwind.refresh_from_db()
     found = comparison.compare(northwind, amended, now=now + 3 * hour)
     [contacts] = [row for row in found.around if row.what == "Contacts who get mail"]

@@ -85,7 +85,7 @@ def meet_exactly_when_due(deadline: Deadline) -> None:
     """As the simulator assumes of a commitment that another follows."""
     assert deadline.due_at is not None
     deadline.met_at, deadline.next_action_at = deadline.due_at, None
-    deadline.save()
+    cast.save(deadline)
     deadlines.recompute(deadline.incident, now=deadline.due_at)
 
 
@@ -241,7 +241,7 @@ def test_no_contact_who_gets_mail_is_a_trap(bare: ServiceAgreement) -> None:
     presets.apply_preset(bare, "office_hours_support")
     contact = Contact.objects.get()
     contact.is_active = False
-    contact.save()
+    cast.save(contact)
     assert "Nobody at Fabrikam gets mail" in traps(bare)
     warning = of(asked(bare), Obligation.NOTIFY).mails[0]
     assert warning.to[0] == "the operators and the managers, because nobody at Fabrikam gets mail"
@@ -272,11 +272,11 @@ def test_a_holding_notice_just_before_the_deadline_is_a_trap(bare: ServiceAgreem
 def test_an_audience_with_nobody_in_it_is_a_trap(bare: ServiceAgreement, max_: User) -> None:
     presets.apply_preset(bare, "office_hours_support")
     bare.owner = None
-    bare.save()
+    cast.save(bare)
     assert traps(bare) == "Mails to the agreement's owner reach nobody: no owner who can be mailed is set."
     assert "the agreement's owner (nobody)" in of(asked(bare), Obligation.NOTIFY).mails[-1].to
     max_.is_active = False
-    max_.save()
+    cast.save(max_)
     assert "Mails to the managers reach nobody" in traps(bare)
 
 

@@ -72,38 +72,50 @@ def set_scene(count: int, *, is_one_incident: bool) -> None:
 def sign_agreements(
     count: int, calendar: ServiceCalendar, name: str, *, is_warned: bool = True
 ) -> list[ServiceAgreement]:
-    clients = Client.objects.bulk_create(
-        Client(name=f"{name} {number:04d}", time_zone="Europe/Berlin") for number in range(count)
+    clients = cast.add_past_the_trail(
+        Client.objects, (Client(name=f"{name} {number:04d}", time_zone="Europe/Berlin") for number in range(count))
     )
-    Contact.objects.bulk_create(
-        Contact(client=client, name=f"{client} Operations", address=f"ops@client-{client.pk}.example")
-        for client in clients
+    cast.add_past_the_trail(
+        Contact.objects,
+        (
+            Contact(client=client, name=f"{client} Operations", address=f"ops@client-{client.pk}.example")
+            for client in clients
+        ),
     )
-    agreements = ServiceAgreement.objects.bulk_create(
-        ServiceAgreement(
-            reference=f"CL-{client.pk}",
-            client=client,
-            calendar=calendar,
-            effective_at=cast.LONG_AGO,
-            clause="As agreed.",
-        )
-        for client in clients
+    agreements = cast.add_past_the_trail(
+        ServiceAgreement.objects,
+        (
+            ServiceAgreement(
+                reference=f"CL-{client.pk}",
+                client=client,
+                calendar=calendar,
+                effective_at=cast.LONG_AGO,
+                clause="As agreed.",
+            )
+            for client in clients
+        ),
     )
-    commitments = Commitment.objects.bulk_create(
-        Commitment(
-            agreement=agreement,
-            severity=Severity.CRITICAL,
-            obligation=obligation,
-            amount=amount,
-            sends_holding_notice=amount is not None,
-        )
-        for agreement in agreements
-        for obligation, amount in ((Obligation.NOTIFY, 4), (Obligation.RESOLVE, None))
+    commitments = cast.add_past_the_trail(
+        Commitment.objects,
+        (
+            Commitment(
+                agreement=agreement,
+                severity=Severity.CRITICAL,
+                obligation=obligation,
+                amount=amount,
+                sends_holding_notice=amount is not None,
+            )
+            for agreement in agreements
+            for obligation, amount in ((Obligation.NOTIFY, 4), (Obligation.RESOLVE, None))
+        ),
     )
-    WarningPoint.objects.bulk_create(
-        WarningPoint(commitment=commitment, percent=50, has_responders=False)
-        for commitment in commitments
-        if commitment.amount and is_warned
+    cast.add_past_the_trail(
+        WarningPoint.objects,
+        (
+            WarningPoint(commitment=commitment, percent=50, has_responders=False)
+            for commitment in commitments
+            if commitment.amount and is_warned
+        ),
     )
     return agreements
 
@@ -119,7 +131,9 @@ def _services(
 
 
 def declare(by: User, service: Service, agreements: list[ServiceAgreement], detected_at: dt.datetime) -> None:
-    ServiceCoverage.objects.bulk_create(ServiceCoverage(agreement=each, service=service) for each in agreements)
+    cast.add_past_the_trail(
+        ServiceCoverage.objects, (ServiceCoverage(agreement=each, service=service) for each in agreements)
+    )
     lifecycle.declare(
         by=by,
         now=detected_at + dt.timedelta(minutes=5),
@@ -213,7 +227,9 @@ def _send_until(stop: Event, watch: Watch, nudge: Event) -> None:
 
 def delivered_by(workers: int, kind: NoticeKind, now: dt.datetime, count: int, sink: Sink) -> float:
     """Seconds in which so many worker processes deliver the same notices once more, their start included."""
-    Notice.objects.filter(kind=kind, state=NoticeState.SENT).update(state=NoticeState.PENDING, next_attempt_at=now)
+    cast.past_the_trail(
+        Notice.objects.filter(kind=kind, state=NoticeState.SENT), state=NoticeState.PENDING, next_attempt_at=now
+    )
     outbox.hang_up()
     connection.close()  # a forked process must not share it
     forked = multiprocessing.get_context("fork")
@@ -233,8 +249,11 @@ def rewind(kind: NoticeKind, count: int) -> None:
     due_at = MOMENTS[kind]
     made = Notice.objects.filter(kind=kind, deadline__incident__detected_at=DETECTED_AT)
     again = Deadline.objects.filter(pk__in=made.values("deadline"))
-    assert again.update(met_at=None, raised_until=due_at - dt.timedelta(seconds=1), next_action_at=due_at) == count
-    made.exclude(moment__contains=" ").update(moment=Concat("moment", Value(f" {time.monotonic()}")))
+    assert (
+        cast.past_the_trail(again, met_at=None, raised_until=due_at - dt.timedelta(seconds=1), next_action_at=due_at)
+        == count
+    )
+    cast.past_the_trail(made.exclude(moment__contains=" "), moment=Concat("moment", Value(f" {time.monotonic()}")))
 
 
 def plain_loop(kind: NoticeKind, now: dt.datetime, count: int, sink: Sink) -> Spent:

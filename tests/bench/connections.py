@@ -12,6 +12,7 @@ from config.env import MailRelay
 from incidents import notices, outbox
 from incidents.models import Notice
 from incidents.models.notice import NoticeState
+from tests import cast
 from tests.bench.burst import WARNED_AT, set_scene
 from tests.bench.sink import Seen, Sink, running_sink
 from tests.bench.stage import DATABASES, Cores, verdict, watched_cores
@@ -25,7 +26,7 @@ def deliver(processes: int, threads: int, sink: Sink) -> tuple[Seen, Cores]:
     """So many processes with so many connections each deliver FOR_EACH mails for each connection, warm."""
     count = processes * threads * FOR_EACH
     waiting = Notice.objects.filter(pk__in=Notice.objects.order_by("pk").values("pk")[:count])
-    assert waiting.update(state=NoticeState.PENDING, next_attempt_at=WARNED_AT, accepted_at=None) == count
+    assert cast.past_the_trail(waiting, state=NoticeState.PENDING, next_attempt_at=WARNED_AT, accepted_at=None) == count
     settings.NOTICE_SENDERS = threads
     connection.close()  # a forked process must not share it
     forked = multiprocessing.get_context("fork")
@@ -51,7 +52,7 @@ def main() -> None:
         settings.MAIL_RELAY = MailRelay("127.0.0.1", sink.port, "none")
         set_scene(max(processes * threads for processes, threads in shapes) * FOR_EACH, is_one_incident=True)
         notices.raise_due(WARNED_AT)
-        Notice.objects.update(state=NoticeState.SENT, accepted_at=WARNED_AT)
+        cast.past_the_trail(Notice.objects, state=NoticeState.SENT, accepted_at=WARNED_AT)
         print(f"{'processes':>9} {'threads':>8} {'mails/s':>8} {'of K x one':>11} {'cores busy':>11}", flush=True)
         one = 0.0
         for processes, threads in shapes:

@@ -11,6 +11,8 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from django.db import models
+
 from agreements.models import ServiceCalendar
 from config import instants
 from config.models import User
@@ -34,7 +36,7 @@ def fill_up(deadlines: int) -> None:
     """So many open deadlines of which none falls due before tomorrow."""
     first = declare_the_first(instants.now())
     fill(first, deadlines, delay=int(DAY.total_seconds()))
-    first.deadlines.update(next_action_at=None)
+    cast.past_the_trail(first.deadlines, next_action_at=None)
 
 
 def declare_many(count: int) -> list[Deadline]:
@@ -65,7 +67,8 @@ def fall_due(deadlines: Sequence[Deadline], every: float) -> dict[str, dt.dateti
             moment | {"at": (dt.datetime.fromisoformat(moment["at"]) + by).isoformat()} for moment in deadline.moments
         ]
         due[f"ops@client-{deadline.client_id}.example"] = at
-    Deadline.objects.bulk_update(deadlines, ["next_action_at", "started_at", "due_at", "at_risk_at", "moments"])
+    rows: models.QuerySet[Deadline] = models.QuerySet(Deadline)  # past the trail
+    rows.bulk_update(deadlines, ["next_action_at", "started_at", "due_at", "at_risk_at", "moments"])
     assert instants.now() < start, "The machine is too busy: the scene was not ready in time."
     return due
 

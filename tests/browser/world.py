@@ -49,7 +49,7 @@ def make() -> None:
         _name_without_mercy(now)
         _lose_mail(sink, now)
     _decide(now)
-    User.objects.filter(username="ada").update(language="de")
+    cast.past_the_trail(User.objects.filter(username="ada"), language="de")
     told = Notice.objects.filter(client__name="Northwind", accepted_at__isnull=False).latest("pk")
     print(re.findall(r"/notice/\S+", told.text)[-1])
 
@@ -111,7 +111,7 @@ def _name_without_mercy(now: dt.datetime) -> None:
     Contact.objects.create(client=client, name=ENDLESS, address=f"{'a' * 64}@{'b' * 60}.example", position=1)
     agreement = cast.agreement("X" * 40, client, cast.always_open(ENDLESS), service)
     agreement.clause = ENDLESS * 30
-    agreement.save()
+    cast.save(agreement)
     cast.commit(agreement, Obligation.NOTIFY, 4)
     title = (MARKUP + ENDLESS * 3)[: Incident._meta.get_field("title").max_length]
     incident = _declare(title, service.name, now=now)

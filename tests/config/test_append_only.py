@@ -53,7 +53,7 @@ def test_a_row_of_the_trail_is_not_changed(trail: type[models.Model]) -> None:
     said = refused("UPDATE agreements_historicalclient SET actor_name = 'somebody else'")
     assert "rows of agreements_historicalclient are never changed" in said
     with pytest.raises(IntegrityError), transaction.atomic():
-        trail._default_manager.update(actor_name="somebody else")
+        cast.past_the_trail(trail._default_manager, actor_name="somebody else")
 
 
 def test_a_row_of_the_trail_is_not_deleted(trail: type[models.Model]) -> None:

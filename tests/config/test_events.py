@@ -8,9 +8,10 @@ import pytest
 from django.db import IntegrityError, transaction
 from django.test import Client as Browser
 from django.utils import timezone
+from pytest_django import Settings
 
 from agreements.models import Client
-from config import roles
+from config import instants, roles
 from config.audit import events
 from config.history import Caller, acting
 from config.models import Event, EventKind, User
@@ -129,3 +130,52 @@ def test_a_role_that_is_given_and_settings_that_are_changed_stand_in_the_trail(a
     assert (latest.changed_names, latest.history_user, latest.history_change_reason) == (["groups"], ada, "Promoted.")
     own = ada.history.first()
     assert (own.changed_names, own.history_user) == (["time_zone", "language"], ada)
+
+
+# ── the lock against guessing ───────────────────────────────────────────────────────────────────────────────────────
+
+
+class TestLock:
+    @pytest.fixture(autouse=True)
+    def _guesses(self, client: Browser, olga: User, settings: Settings) -> None:
+        settings.SIGN_IN_FAILURES, settings.SIGN_IN_LOCK_MINUTES = 3, 15
+        for _number in range(3):
+            sign_in(client, "olga", "guess")
+
+    def kinds(self) -> list[str]:
+        return list(Event.objects.order_by("pk").values_list("kind", flat=True))
+
+    def test_who_guesses_too_often_is_told_for_how_long_nobody_gets_in(self, client: Browser) -> None:
+        page = client.post(SIGN_IN, {"username": "olga", "password": cast.PASSWORD}, REMOTE_ADDR="192.0.2.7")
+        assert "Try again in 15 minutes." in page.content.decode()
+        assert "_auth_user_id" not in client.session
+        assert self.kinds() == ["sign_in_failed"] * 3 + ["locked_out"]
+        event = Event.objects.get(kind=EventKind.LOCKED_OUT)
+        assert event.said == {"name": "olga", "minutes": "15"}
+        assert event.address == "192.0.2.7"
+
+    def test_a_guesser_keeps_no_colleague_out(self, client: Browser, max_: User) -> None:
+        assert client.post(SIGN_IN, {"username": "olga", "password": cast.PASSWORD}).status_code == 302
+        client.logout()
+        sign_in(client, "max")
+        assert "_auth_user_id" in client.session
+
+    def test_the_lock_ends(self, client: Browser, monkeypatch: pytest.MonkeyPatch) -> None:
+        later = instants.now() + dt.timedelta(minutes=15, seconds=1)
+        monkeypatch.setattr(instants, "_synced", (instants._ticks(), later))
+        sign_in(client, "olga")
+        assert "_auth_user_id" in client.session
+
+    def test_a_name_that_nobody_has_is_locked_too_so_that_the_lock_tells_nobody_who_is_there(
+        self, client: Browser
+    ) -> None:
+        for _number in range(3):
+            sign_in(client, "nobody")
+        assert Event.objects.filter(kind=EventKind.LOCKED_OUT, said__name="no…").count() == 1
+
+
+def test_only_failures_in_a_row_count(client: Browser, olga: User, settings: Settings) -> None:
+    settings.SIGN_IN_FAILURES = 3
+    for password in ("guess", "guess", cast.PASSWORD, "guess", "guess"):
+        sign_in(client, "olga", password)
+    assert not Event.objects.filter(kind=EventKind.LOCKED_OUT).exists()

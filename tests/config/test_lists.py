@@ -198,7 +198,7 @@ def test_what_a_spreadsheet_would_run_is_only_text(start: str) -> None:
 
 
 def test_no_cell_of_an_export_begins_a_formula(browser: Browser, olga: User, northwind: ServiceAgreement) -> None:
-    Client.objects.filter(pk=northwind.client_id).update(name="@SUM(A1)")
+    cast.past_the_trail(Client.objects.filter(pk=northwind.client_id), name="@SUM(A1)")
     declared(olga, title='=HYPERLINK("http://evil.example","x")')
     head, row = rows_of(browser.get(export_of("incidents_incident")))
     assert row[head.index("Title")] == '\'=HYPERLINK("http://evil.example","x")'

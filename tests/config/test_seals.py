@@ -290,13 +290,13 @@ def test_another_key_is_named_and_a_former_key_is_no_harm(three: list[int], sett
 
 
 def test_an_update_past_the_trail_is_found(three: list[int]) -> None:
-    Client.objects.update(name="Nobody")
+    cast.past_the_trail(Client.objects, name="Nobody")
     (finding,) = found()
     assert finding.endswith("“Nobody”: differs from its newest history row: name")
 
 
 def test_a_row_that_is_added_or_removed_past_the_trail_is_found(three: list[int]) -> None:
-    Client.objects.bulk_create([Client(name="Nobody", time_zone="UTC")])
+    cast.add_past_the_trail(Client.objects, [Client(name="Nobody", time_zone="UTC")])
     as_owner("DELETE FROM agreements_contact")
     added, removed = found()
     assert added.endswith("“Nobody”: there is no history of it: written past the trail")
@@ -375,7 +375,7 @@ def test_the_command_seals_verifies_and_anchors(
     (tmp_path / "anchor").write_text(said)
     call_command("audit", "verify", "--anchor", str(tmp_path / "anchor"))
     assert "Nothing was changed, removed or slipped in since it was sealed." in capsys.readouterr().out
-    Client.objects.update(name="Nobody")
+    cast.past_the_trail(Client.objects, name="Nobody")
     with pytest.raises(CommandError, match="Not as it was sealed: 1 found") as refused:
         call_command("audit", "verify")
     assert refused.value.returncode == 1

@@ -62,7 +62,7 @@ def build() -> None:
         agreement = cast.agreement(f"{name}-1", client, calendar, cast.service(service))
         presets.apply_preset(agreement, "notify_within_hours", hours=4)
     # One address gets a limited number of warnings, and here hours of incidents come within seconds.
-    WarningPoint.objects.all().delete()
+    cast.remove(WarningPoint.objects.all())
 
 
 def owe(mails: int) -> Owed:

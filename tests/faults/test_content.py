@@ -155,14 +155,14 @@ def test_a_colleagues_name_and_address_are_one_line(field: str) -> None:
 
 
 PLACES: dict[str, Callable[[str], object]] = {
-    "client": lambda value: Client.objects.update(name=value),
-    "contact": lambda value: Contact.objects.filter(address=OPS).update(name=value),
-    "address": lambda value: Contact.objects.filter(address=OPS).update(address=f"{OPS}{value}"),
-    "title": lambda value: Incident.objects.update(title=value),
-    "service": lambda value: Service.objects.update(name=value),
-    "agreement": lambda value: ServiceAgreement.objects.update(reference=value),
-    "colleague": lambda value: User.objects.filter(username="olga").update(first_name=value),
-    "mailbox": lambda value: User.objects.filter(username="olga").update(email=f"{OLGA}{value}"),
+    "client": lambda value: cast.past_the_trail(Client.objects, name=value),
+    "contact": lambda value: cast.past_the_trail(Contact.objects.filter(address=OPS), name=value),
+    "address": lambda value: cast.past_the_trail(Contact.objects.filter(address=OPS), address=f"{OPS}{value}"),
+    "title": lambda value: cast.past_the_trail(Incident.objects, title=value),
+    "service": lambda value: cast.past_the_trail(Service.objects, name=value),
+    "agreement": lambda value: cast.past_the_trail(ServiceAgreement.objects, reference=value),
+    "colleague": lambda value: cast.past_the_trail(User.objects.filter(username="olga"), first_name=value),
+    "mailbox": lambda value: cast.past_the_trail(User.objects.filter(username="olga"), email=f"{OLGA}{value}"),
 }
 
 
@@ -241,7 +241,7 @@ def test_our_own_name_may_have_umlauts(relay: SmtpSink, olga: User, incident: In
 def test_an_international_domain_goes_in_its_plain_letters(
     relay: SmtpSink, olga: User, incident: Incident, address: str, wire: str
 ) -> None:
-    Contact.objects.update(address=address)
+    cast.past_the_trail(Contact.objects, address=address)
     notify(incident, olga)
     mail = deliver(relay)[wire]
     is_wellformed(mail)
@@ -268,7 +268,7 @@ def test_an_address_that_no_server_understands_is_refused_and_one_in_a_row_fails
     relay: SmtpSink, olga: User, incident: Incident, address: str, sentence: str
 ) -> None:
     assert sentence in " ".join(refusal(Contact(name="Ops", address=address), "address"))
-    Contact.objects.update(address=address)
+    cast.past_the_trail(Contact.objects, address=address)
     Contact.objects.create(client=Client.objects.get(), name="Duty", address="duty@northwind.example")
     notify(incident, olga)
     assert set(deliver(relay)) == {"duty@northwind.example", OLGA}
@@ -284,7 +284,7 @@ def test_a_plain_address_that_is_none_is_refused_and_one_in_a_row_holds_up_nobod
     relay: SmtpSink, olga: User, incident: Incident, address: str
 ) -> None:
     assert refusal(Contact(name="Ops", address=address), "address")
-    Contact.objects.update(address=address)
+    cast.past_the_trail(Contact.objects, address=address)
     Contact.objects.create(client=Client.objects.get(), name="Duty", address="duty@northwind.example")
     notify(incident, olga)
     assert "duty@northwind.example" in deliver(relay)
@@ -342,7 +342,7 @@ def test_control_characters_in_prose_are_refused_and_in_a_row_are_only_data(
     with pytest.raises(ValidationError, match="Control characters are not allowed here"):
         notify(incident, olga, f"red {control} alert")
     notify(incident, olga)
-    Notice.objects.update(text=f"red {control} alert\n", html=f"<p>red {control} alert</p>\n")
+    cast.past_the_trail(Notice.objects, text=f"red {control} alert\n", html=f"<p>red {control} alert</p>\n")
     mail = deliver(relay)[OPS]
     is_wellformed(mail)
     assert as_lines(mail.text) == [f"red {control} alert"]
@@ -400,7 +400,7 @@ def test_the_longest_name_and_address_make_valid_headers(relay: SmtpSink, olga: 
     for name in ("\N{FIRE}" * 120, "x" * 120, "Ops, (Süd) <x@y> " * 6 + "x"):
         relay.forget()
         address = f"{'o' * 64}@{'x' * 63}.{'y' * 63}.{'z' * 53}.example"
-        Contact.objects.update(name=name, address=address)
+        cast.past_the_trail(Contact.objects, name=name, address=address)
         notify(incident, olga)
         outbox.deliver(at("10:11"))
         (mail,) = relay.messages
@@ -422,14 +422,14 @@ def test_markup_in_every_field_that_people_fill_in_is_shown_as_it_was_typed(
     relay: SmtpSink, olga: User, northwind: ServiceAgreement
 ) -> None:
     olga.first_name, olga.last_name = MARKUP, "Petrova"
-    olga.save()
+    cast.save(olga)
     northwind.reference = SHORT
-    northwind.save()
+    cast.save(northwind)
     client = northwind.client
     client.name = f"Client {MARKUP}"
-    client.save()
-    client.contacts.update(name=f"Contact {MARKUP}")
-    Service.objects.update(name=f"Service {MARKUP}")
+    cast.save(client)
+    cast.past_the_trail(client.contacts, name=f"Contact {MARKUP}")
+    cast.past_the_trail(Service.objects, name=f"Service {MARKUP}")
     typed = {"title": f"Title {MARKUP}", "client_summary": f"Summary {MARKUP}"}
     incident = declare(olga, services=list(Service.objects.all()), **typed)
     notify(incident, olga, "")
@@ -438,7 +438,7 @@ def test_markup_in_every_field_that_people_fill_in_is_shown_as_it_was_typed(
     notify(incident, olga, "Message <blink onclick=x>%(client)s%s&lt; <!-- late note --> {title}")
     outbox.deliver(at("10:11"))
     slept_through = declare(olga, services=list(Service.objects.all()), **typed)
-    Contact.objects.update(is_active=False)
+    cast.past_the_trail(Contact.objects, is_active=False)
     notices.raise_due(at("13:36"))  # an alarm, for the client cannot be told, and a warning
     outbox.deliver(at("13:36"))
 
@@ -470,7 +470,7 @@ def test_markup_in_every_field_that_people_fill_in_is_shown_as_it_was_typed(
 
 
 def test_the_place_of_the_late_note_cannot_be_typed(relay: SmtpSink, olga: User, northwind: ServiceAgreement) -> None:
-    northwind.client.contacts.update(name="<!-- late note -->")
+    cast.past_the_trail(northwind.client.contacts, name="<!-- late note -->")
     incident = declare(olga, title="<!-- late note -->")
     notify(incident, olga, "<!-- late note -->")
     outbox.deliver(at("14:05"))
@@ -488,7 +488,7 @@ def test_what_looks_like_an_encoded_word_is_read_as_it_was_typed(
 ) -> None:
     """Else a title of plain letters could hide a line break, a reversal or another title from whoever checks it."""
     words = "=?utf-8?q?=0D=0ABcc:_all=40x.example?="
-    northwind.client.contacts.update(name=words)
+    cast.past_the_trail(northwind.client.contacts, name=words)
     incident = declare(olga, title=words)
     notify(incident, olga)
     mail = deliver(relay)[OPS]

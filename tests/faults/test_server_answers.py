@@ -117,7 +117,7 @@ def test_with_answers_of_every_kind_mixed_each_notice_ends_as_its_own_answers_sa
     relay: SmtpSink, olga: User, northwind: ServiceAgreement, seed: int
 ) -> None:
     chance = random.Random(seed)  # noqa: S311 - repeatable
-    northwind.client.contacts.update(is_active=False)
+    cast.past_the_trail(northwind.client.contacts, is_active=False)
     addresses = [f"ops-{number}@northwind.example" for number in range(30)]
     for number, address in enumerate(addresses):
         Contact.objects.create(client=northwind.client, name=f"Ops {number}", address=address)

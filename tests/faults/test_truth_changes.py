@@ -133,7 +133,7 @@ class TestWhatAPersonSentGoesWhateverBecomesOfItsDeadline:
         notice = notify(incident, olga)
         leased = lease(at("10:11")) if is_leased else []
         northwind.ends_at = at("10:12")
-        northwind.save()
+        cast.save(northwind)
         self.deliver(leased)
         assert fate(notice) == (NoticeState.SENT, "")
         nothing_is_lost(at("10:20"), relay, self.told(incident))
@@ -146,7 +146,7 @@ class TestWhatAPersonSentGoesWhateverBecomesOfItsDeadline:
         leased = lease(at("10:11")) if is_leased else []
         contact = northwind.client.contacts.get()
         contact.address = "duty@northwind.example"
-        contact.save()
+        cast.save(contact)
         lifecycle.post_update(incident, by=olga, now=at("10:15"), message="It is a broken switch.")
         self.deliver(leased)
         assert sorted(arrived(relay)) == ["duty@northwind.example", OPS]
@@ -160,7 +160,7 @@ class TestTheContactLeaves:
     def test_the_mail_that_a_worker_holds_already_goes(self, relay: SmtpSink, olga: User, incident: Incident) -> None:
         notice = notify(incident, olga)
         leased = lease(at("10:11"))
-        Contact.objects.update(is_active=False)
+        cast.past_the_trail(Contact.objects, is_active=False)
         transmit(leased, at("10:12"))
         assert fate(notice) == (NoticeState.SENT, "")
         nothing_is_lost(at("10:12"), relay, [(incident.reference, OPS)])
@@ -170,7 +170,7 @@ class TestTheContactLeaves:
     ) -> None:
         Contact.objects.create(client=northwind.client, name="Duty", address="duty@northwind.example")
         lifecycle.notify_client(incident, by=olga, now=at("10:10"))
-        Contact.objects.filter(address=OPS).update(is_active=False)
+        cast.past_the_trail(Contact.objects.filter(address=OPS), is_active=False)
         for now in (at("10:11"), at("10:12")):
             outbox.deliver(now)
         gone = Notice.objects.get(recipient_address=OPS)
@@ -186,7 +186,7 @@ class TestTheContactLeaves:
     ) -> None:
         notice = notify(incident, olga)
         northwind.client.is_active = False
-        northwind.client.save()
+        cast.save(northwind.client)
         for now in (at("10:11"), at("10:12")):
             outbox.deliver(now)
         assert fate(notice)[0] == NoticeState.CANCELLED
@@ -240,7 +240,7 @@ class TestWhatWasPlanned:
     ) -> None:
         notices.raise_due(at("13:36"))
         northwind.effective_at = at("9:55")
-        northwind.save()
+        cast.save(northwind)
         lifecycle.correct_times(incident, by=olga, now=at("13:37"), detected_at=at("9:50"), reason="Seen in the logs.")
         outbox.deliver(at("13:38"))
         reason = "The agreement was not in force at the corrected time of detection."

@@ -22,6 +22,7 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from agreements.models import Client, Contact, ServiceAgreement, Severity
+from config.addresses import client_address
 from config.history import Caller
 from config.models import Event, User
 from incidents import acknowledgement, acknowledgement_link, lifecycle, notices, views
@@ -71,7 +72,7 @@ def notice(incident: Incident, olga: User) -> Notice:
 
 
 def accepted(notice: Notice) -> Notice:
-    Notice.objects.filter(pk=notice.pk).update(state=NoticeState.SENT, accepted_at=timezone.now())
+    cast.past_the_trail(Notice.objects.filter(pk=notice.pk), state=NoticeState.SENT, accepted_at=timezone.now())
     tried(notice, Outcome.ACCEPTED)
     return Notice.objects.get(pk=notice.pk)
 
@@ -118,10 +119,10 @@ class TestLink:
         now = timezone.now()
         lifecycle.notify_client(incident, by=olga, now=now)
         lifecycle.post_update(incident, by=olga, now=now, message="Half of it is back.")
-        Contact.objects.filter(client__name="Contoso").update(is_active=False)
+        cast.past_the_trail(Contact.objects.filter(client__name="Contoso"), is_active=False)
         lifecycle.post_update(incident, by=olga, now=now, message="All of it is back.")  # an alarm for Contoso
         notices.raise_due(now + dt.timedelta(hours=2, minutes=30))
-        Incident.objects.update(detected_at=now)
+        cast.past_the_trail(Incident.objects, detected_at=now)
         notices.raise_due(now + dt.timedelta(days=30))
         lifecycle.declare(
             by=olga, now=now, title="Again", severity=Severity.CRITICAL, detected_at=now - dt.timedelta(minutes=5),
@@ -231,13 +232,13 @@ class TestReading:
 
     def test_a_late_notice_says_so_as_the_mail_did(self, notice: Notice, client: Browser) -> None:
         late = "This message is late: it was due by 24 Nov 2026, 09:00 EST."
-        Notice.objects.filter(pk=notice.pk).update(late_note=late)
+        cast.past_the_trail(Notice.objects.filter(pk=notice.pk), late_note=late)
         assert late not in text_of(client.get(address_of(notice)))
-        Notice.objects.filter(pk=notice.pk).update(is_marked_late=True)
+        cast.past_the_trail(Notice.objects.filter(pk=notice.pk), is_marked_late=True)
         assert late in text_of(client.get(address_of(notice)))
 
     def test_it_speaks_the_clients_language_whatever_the_browser_prefers(self, notice: Notice, client: Browser) -> None:
-        Client.objects.filter(name="Northwind").update(language="de")
+        cast.past_the_trail(Client.objects.filter(name="Northwind"), language="de")
         answer = client.get(address_of(notice), headers={"Accept-Language": "fr"})
         assert answer.headers["Content-Language"] == "de"
         assert '<html lang="de">' in text_of(answer)
@@ -266,7 +267,9 @@ class TestReading:
         now = timezone.now()
         lifecycle.notify_client(incident, by=olga, now=now)
         waiting = Notice.objects.get(recipient_address="ops@northwind.example")
-        Notice.objects.filter(pk=waiting.pk).update(state=state, lease_token=uuid.uuid4(), leased_until=now)
+        cast.past_the_trail(
+            Notice.objects.filter(pk=waiting.pk), state=state, lease_token=uuid.uuid4(), leased_until=now
+        )
         if outcome:
             tried(waiting, outcome)
         assert client.get(address_of(waiting)).status_code == status
@@ -358,9 +361,11 @@ class TestPressing:
 
 class TestUselessLinks:
     def test_expired(self, notice: Notice, client: Browser) -> None:
-        Notice.objects.filter(pk=notice.pk).update(made_at=timezone.now() - LINK_LIFE + dt.timedelta(minutes=1))
+        cast.past_the_trail(
+            Notice.objects.filter(pk=notice.pk), made_at=timezone.now() - LINK_LIFE + dt.timedelta(minutes=1)
+        )
         assert client.get(address_of(notice)).status_code == 200
-        Notice.objects.filter(pk=notice.pk).update(made_at=timezone.now() - LINK_LIFE)
+        cast.past_the_trail(Notice.objects.filter(pk=notice.pk), made_at=timezone.now() - LINK_LIFE)
         self.refused(client, address_of(notice), 410, "This link has expired", "ask your contact at the provider")
 
     def test_revoked(self, notice: Notice, olga: User, client: Browser) -> None:
@@ -459,7 +464,7 @@ class TestSealed:
         """One answer of each status that the page has."""
         address = address_of(notice)
         found = [client.get(address), client.post(address), client.get("/notice/x"), client.put(address)]
-        Notice.objects.filter(pk=notice.pk).update(link_revoked_at=timezone.now())
+        cast.past_the_trail(Notice.objects.filter(pk=notice.pk), link_revoked_at=timezone.now())
         found.append(client.get(address))
         for _number in range(views.REQUESTS.most):
             last = client.get("/notice/x")
@@ -479,7 +484,7 @@ class TestSealed:
     def test_a_failure_of_ours_is_sealed_too_and_its_report_does_not_name_the_address(
         self, notice: Notice, client: Browser, caplog: pytest.LogCaptureFixture
     ) -> None:
-        Client.objects.filter(name="Northwind").update(time_zone="Nowhere/Never")  # past every check
+        cast.past_the_trail(Client.objects.filter(name="Northwind"), time_zone="Nowhere/Never")  # past every check
         with caplog.at_level(logging.DEBUG):
             answer = client.get(address_of(notice))
         assert answer.status_code == 500
@@ -547,7 +552,7 @@ class TestFromWhere:
     )
     def test_reached_directly_it_is_the_peer_whatever_the_header_claims(self, remote: str, address: str | None) -> None:
         request = RequestFactory().get("/", REMOTE_ADDR=remote, headers={"X-Forwarded-For": "198.51.100.7"})
-        assert views.client_address(request) == address
+        assert client_address(request) == address
 
     @pytest.mark.parametrize(
         ("forwarded", "address"),
@@ -565,14 +570,14 @@ class TestFromWhere:
     ) -> None:
         settings.SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
         request = RequestFactory().get("/", REMOTE_ADDR="127.0.0.1", headers={"X-Forwarded-For": forwarded})
-        assert views.client_address(request) == address
+        assert client_address(request) == address
 
 
 class TestProof:
     """G5: only the client's acknowledgement proves reading, and what was read has arrived."""
 
     def doubtful(self, notice: Notice, state: NoticeState) -> None:
-        Notice.objects.filter(pk=notice.pk).update(state=state, accepted_at=None, ambiguous_tries=1)
+        cast.past_the_trail(Notice.objects.filter(pk=notice.pk), state=state, accepted_at=None, ambiguous_tries=1)
         cast.lose(DeliveryAttempt.objects.filter(notice=notice))
         DeliveryAttempt.objects.create(
             notice=notice, at=notice.made_at, worker="w", outcome=Outcome.AMBIGUOUS, phase=DeliveryPhase.BODY
@@ -594,6 +599,6 @@ class TestProof:
         assert notice.history.first().actor_name == "anonymous"
 
     def test_what_was_accepted_stays_as_it_is(self, notice: Notice) -> None:
-        Notice.objects.filter(pk=notice.pk).update(state=NoticeState.SENT, accepted_at=notice.made_at)
+        cast.past_the_trail(Notice.objects.filter(pk=notice.pk), state=NoticeState.SENT, accepted_at=notice.made_at)
         acknowledgement.record(notice, now=timezone.now())
         assert Notice.objects.get(pk=notice.pk).state == NoticeState.SENT

@@ -327,7 +327,7 @@ def test_a_declaration_that_cannot_be_is_refused_on_its_field_and_keeps_what_was
 def test_markup_is_shown_as_it_was_typed_and_never_as_markup(
     browser: Browser, northwind: ServiceAgreement, olga: User
 ) -> None:
-    Client.objects.update(name=f"Northwind {MARKUP}"[:120])
+    cast.past_the_trail(Client.objects, name=f"Northwind {MARKUP}"[:120])
     incident = declared(olga, title=MARKUP, client_summary=MARKUP, description=MARKUP)
     lifecycle.note(incident, MARKUP, by=olga, now=timezone.now())
     lifecycle.notify_client(incident, by=olga, now=timezone.now(), message=MARKUP)

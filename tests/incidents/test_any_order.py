@@ -80,7 +80,7 @@ def office() -> ServiceAgreement:
         cast.service("Payments"),
     )
     made.effective_at = at("09:30")
-    made.save()
+    cast.save(made)
     cap: dict[str, Any] = {"cap_amount": 6, "cap_unit": "hours", "cap_event": StartEvent.AWARE}
     cast.commit(made, Obligation.NOTIFY, 4, start_event=StartEvent.CLASSIFIED, sends_holding_notice=True, **cap)
     cast.commit(made, Obligation.UPDATE, 2, "business_hours", start_event=StartEvent.AWARE)
@@ -217,7 +217,7 @@ class Operators(RuleBasedStateMachine):
         self.verb = "deliver"
         for notice in Notice.objects.waiting().order_by("pk"):
             mine = Notice.objects.waiting().filter(pk=notice.pk)
-            if not mine.update(state=NoticeState.SENT, accepted_at=self.now) or notice.client is None:
+            if not cast.past_the_trail(mine, state=NoticeState.SENT, accepted_at=self.now) or notice.client is None:
                 continue
             if notice.kind in outbox.MEETS:
                 deadlines.meet(

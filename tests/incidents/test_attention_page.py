@@ -119,7 +119,7 @@ def test_buttons_are_shown_only_to_whoever_may_press_them(
     incident: Incident, olga: User, max_: User, aude: User
 ) -> None:
     [notice] = stuck(incident, olga, NoticeState.REVIEW, Outcome.AMBIGUOUS)
-    Contact.objects.update(is_active=False)
+    cast.past_the_trail(Contact.objects, is_active=False)
     handling.hold(by=max_, now=timezone.now(), reason="Backup restored")
     release, tell = "/sending/1/release/", f"/incident/{incident.pk}/tell/"
     assert offered(browser_of(olga), notice) == ["send-again", "it-arrived", "told-otherwise"]
@@ -162,7 +162,7 @@ def test_a_fault_of_the_server_says_since_when_what_it_said_and_what_to_do(
     ):
         assert expected in text, expected
     assert "Nothing needs a person" not in text
-    Sending.objects.update(fault=Outcome.TRANSPORT_DOWN)
+    cast.past_the_trail(Sending.objects, fault=Outcome.TRANSPORT_DOWN)
     assert "check that it runs" in shown(browser.get(ATTENTION))
 
 
@@ -170,7 +170,7 @@ def test_a_stuck_notice_says_what_is_owed_and_how_long_until_then_and_what_the_s
     browser: Browser, incident: Incident, olga: User
 ) -> None:
     [notice] = stuck(incident, olga)
-    Contact.objects.update(address="noc@northwind.example", phone="+1 555 0100")
+    cast.past_the_trail(Contact.objects, address="noc@northwind.example", phone="+1 555 0100")
     text = shown(browser.get(ATTENTION))
     due_at = incident.deadlines.get(obligation=Obligation.NOTIFY).due_at
     assert due_at is not None
@@ -217,7 +217,7 @@ def test_a_client_whom_nobody_can_mail_is_listed_with_what_it_is_owed(
     browser: Browser, incident: Incident, northwind: ServiceAgreement
 ) -> None:
     assert not browser.get(ATTENTION).context["attention"].unreachable.count
-    Contact.objects.update(is_active=False)
+    cast.past_the_trail(Contact.objects, is_active=False)
     response = browser.get(ATTENTION)
     [item] = response.context["attention"].unreachable.rows
     assert item.row.deadline.obligation == Obligation.NOTIFY
@@ -240,11 +240,14 @@ def test_colleagues_whom_no_mail_reached_have_a_section_of_their_own(
 
 def test_a_plain_fallback_is_shown_for_a_day(browser: Browser, incident: Incident, olga: User) -> None:
     [notice] = stuck(incident, olga)
-    Notice.objects.filter(pk=notice.pk).update(
-        state=NoticeState.SENT, accepted_at=timezone.now() - 23 * HOUR, is_fallback=True
+    cast.past_the_trail(
+        Notice.objects.filter(pk=notice.pk),
+        state=NoticeState.SENT,
+        accepted_at=timezone.now() - 23 * HOUR,
+        is_fallback=True,
     )
     assert "Sent as bare facts" in shown(browser.get(ATTENTION))
-    Notice.objects.filter(pk=notice.pk).update(accepted_at=timezone.now() - 25 * HOUR)
+    cast.past_the_trail(Notice.objects.filter(pk=notice.pk), accepted_at=timezone.now() - 25 * HOUR)
     assert "Nothing needs a person" in shown(browser.get(ATTENTION))
 
 
@@ -273,11 +276,11 @@ def test_the_tile_on_the_board_leads_here(browser: Browser, incident: Incident, 
 def test_markup_is_shown_as_it_was_typed_and_never_as_markup(
     browser: Browser, northwind: ServiceAgreement, olga: User, max_: User
 ) -> None:
-    Client.objects.update(name=MARKUP)
-    Contact.objects.update(name=MARKUP, phone="1<b>")
+    cast.past_the_trail(Client.objects, name=MARKUP)
+    cast.past_the_trail(Contact.objects, name=MARKUP, phone="1<b>")
     incident = declared(olga, title=MARKUP)
     [notice] = stuck(incident, olga, NoticeState.REVIEW, Outcome.AMBIGUOUS, answer=MARKUP)
-    Notice.objects.filter(pk=notice.pk).update(state_reason=MARKUP, late_note=MARKUP, is_marked_late=True)
+    cast.past_the_trail(Notice.objects.filter(pk=notice.pk), state_reason=MARKUP, late_note=MARKUP, is_marked_late=True)
     handling.hold(by=max_, now=timezone.now(), reason=MARKUP)
     addresses = [ATTENTION, reverse("admin:incidents_sending_changelist"), page_of(notice), page_of(incident)]
     addresses += [act(notice, slug) for slug in ("send-again", "it-arrived", "told-otherwise")]
@@ -324,9 +327,9 @@ def test_it_asks_as_many_queries_for_sixty_stuck_notices_as_for_three(browser: B
 def test_each_page_says_what_will_happen_what_the_server_said_and_what_is_owed(
     browser: Browser, contoso: ServiceAgreement, olga: User, max_: User
 ) -> None:
-    Contact.objects.filter(address="duty@contoso.example").update(phone="+49 30 1234")
+    cast.past_the_trail(Contact.objects.filter(address="duty@contoso.example"), phone="+49 30 1234")
     first, second = stuck(declared(olga), olga, NoticeState.REVIEW, Outcome.AMBIGUOUS, answer="421 lost")
-    Contact.objects.filter(address=first.recipient_address).update(address="new@contoso.example")
+    cast.past_the_trail(Contact.objects.filter(address=first.recipient_address), address="new@contoso.example")
     handling.hold(by=max_, now=timezone.now(), reason="Backup restored")
     expected = {
         "send-again": ("once more, with the same Message-ID", "mailed at new@contoso.example by now", "is held: it"),
@@ -349,7 +352,7 @@ def test_sending_again_what_a_worker_would_cancel_is_said_beforehand(
     browser: Browser, incident: Incident, olga: User
 ) -> None:
     [notice] = stuck(incident, olga)
-    Contact.objects.update(is_active=False)
+    cast.past_the_trail(Contact.objects, is_active=False)
     assert "no longer a contact who can be mailed" in shown(browser.get(act(notice, "send-again")))
 
 
@@ -454,8 +457,12 @@ def test_a_notice_shows_all_that_became_of_it_and_no_link_to_press(
 ) -> None:
     [notice] = stuck(incident, olga)
     [other] = stuck(declared(olga), olga)
-    Notice.objects.filter(pk=notice.pk).update(
-        is_fallback=True, is_marked_late=True, late_note="It was due at 14:00.", superseded_by=other
+    cast.past_the_trail(
+        Notice.objects.filter(pk=notice.pk),
+        is_fallback=True,
+        is_marked_late=True,
+        late_note="It was due at 14:00.",
+        superseded_by=other,
     )
     Acknowledgement.objects.create(notice=notice, at=timezone.now(), from_address="192.0.2.7", user_agent="Mutt")
     page = browser.get(page_of(notice)).content.decode()

@@ -76,7 +76,7 @@ def test_a_row_says_when_in_both_zones_how_long_what_and_for_whom(
     browser: Browser, olga: User, northwind: ServiceAgreement
 ) -> None:
     olga.time_zone = "Europe/Berlin"
-    olga.save()
+    cast.save(olga)
     declared(olga)
     shown = text(browser)
     assert "Notify the client" in shown
@@ -144,7 +144,7 @@ def test_tiles_count_what_needs_somebody(browser: Browser, olga: User, northwind
     lifecycle.notify_client(incident, by=olga, now=timezone.now())
     notice = Notice.objects.get()
     notice.state = NoticeState.FAILED
-    notice.save()
+    cast.save(notice)
     counted = tiles(browser)
     assert counted.pop("Missed today") in (0, 1), "the day of the one that is missed may be over"
     assert counted == {
@@ -193,7 +193,7 @@ def test_a_count_stops_at_its_cap(olga: User, northwind: ServiceAgreement) -> No
         TimelineEntry(incident=incident, text="Looked again", happened_at=timezone.now(), typed_at=timezone.now())
         for _number in range(counts.CAP + 50)
     ]
-    TimelineEntry.objects.bulk_create(entries)
+    cast.add_past_the_trail(TimelineEntry.objects, entries)
     found = counts.how_many([TimelineEntry.objects.all(), Incident.objects.all(), Incident.objects.none()])
     assert [counts.in_words(number) for number in found] == ["999+", "1", "0"]
 
@@ -235,7 +235,7 @@ def test_mine_is_what_i_respond_to_and_what_i_answer_for(
     assert rows(browser, mine="on") == []
     declared(max_)
     contoso.owner = olga
-    contoso.save()
+    cast.save(contoso)
     assert {row.deadline.agreement for row in rows(browser, mine="on")} == {contoso}
     responded = declared(max_)
     Responder.objects.create(incident=responded, user=olga)

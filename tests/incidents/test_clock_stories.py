@@ -141,7 +141,7 @@ class TestDue:
         notify = cast.commit(promised, NOTIFY, 4)
         incident = declare(olga)
         promised.ends_at = at("11:00")
-        promised.save()
+        cast.save(promised)
         lifecycle.acknowledge(incident, by=olga, now=at("11:30"))
         lifecycle.correct_times(incident, by=olga, now=at("12:00"), aware_at=at("10:02"), reason="The log says so.")
         assert of(notify, incident).is_open
@@ -336,7 +336,7 @@ class TestPauses:
     ) -> None:
         incident = declare(olga)
         notices.raise_due(at("12:00"))
-        Notice.objects.update(state=NoticeState.SENT, accepted_at=at("12:00"))
+        cast.past_the_trail(Notice.objects, state=NoticeState.SENT, accepted_at=at("12:00"))
         self.stop(incident, olga, at("12:30"), at("13:00"))
         assert warned_at(of(resolve, incident)) == {"warning-80%": at("13:42")}
 
@@ -410,7 +410,7 @@ class TestUpdates:
         self, olga: User, hourly: Commitment
     ) -> None:
         hourly.agreement.ends_at = at("09:50")
-        hourly.agreement.save()
+        cast.save(hourly.agreement)
         incident = declare(olga)
         lifecycle.resolve(incident, by=olga, now=at("10:30"))
         lifecycle.correct_times(incident, by=olga, now=at("10:40"), detected_at=at("09:40"), reason="The log.")
@@ -511,7 +511,7 @@ class TestReopened:
     ) -> None:
         resolve = cast.commit(promised, RESOLVE, 4)
         promised.effective_at = at("09:55")
-        promised.save()
+        cast.save(promised)
         incident = declare(olga)
         lifecycle.resolve(incident, by=olga, now=at("10:30"))
         lifecycle.correct_times(incident, by=olga, now=at("10:40"), detected_at=at("09:40"), reason="The log.")
@@ -537,7 +537,7 @@ class TestTakenBackAndMadeAnew:
     def test_one_that_was_sent_is_not(self, olga: User, notify: Commitment) -> None:
         incident = declare(olga)
         notices.raise_due(at("14:00"))
-        Notice.objects.update(state=NoticeState.SENT, accepted_at=at("14:00"))
+        cast.past_the_trail(Notice.objects, state=NoticeState.SENT, accepted_at=at("14:00"))
         lifecycle.correct_times(incident, by=olga, now=at("14:10"), detected_at=at("09:50"), reason="The log.")
         notices.raise_due(at("14:10"))
         assert sorted(notice.moment for notice in Notice.objects.all()) == ["holding", "overdue"]
@@ -564,7 +564,7 @@ class TestSeveralAgreements:
         cast.commit(promised, NOTIFY, 4)
         first, second = cast.commit(office, NOTIFY, 24, label="first"), cast.commit(office, NOTIFY, 72, label="full")
         office.ends_at = at("09:50")
-        office.save()
+        cast.save(office)
         incident = declare(olga)
         tell(incident, promised.client, NOTIFY, olga, at("10:30"))
         lifecycle.correct_times(incident, by=olga, now=at("10:40"), detected_at=at("09:40"), reason="The log.")
@@ -575,7 +575,7 @@ class TestSeveralAgreements:
         self, relay: SmtpSink, olga: User, promised: ServiceAgreement
     ) -> None:
         notify = cast.commit(promised, NOTIFY, 4)
-        promised.client.contacts.update(is_active=False)
+        cast.past_the_trail(promised.client.contacts, is_active=False)
         incident = declare(olga)
         assert lifecycle.notify_client(incident, by=olga, now=at("10:10"), message="We know.") == 0
         outbox.deliver(at("10:11"))
@@ -674,7 +674,7 @@ class TestMerged:
     ) -> None:
         notify = cast.commit(hooli, NOTIFY, 4)
         hooli.effective_at = at("10:05")
-        hooli.save()
+        cast.save(hooli)
         master = declare(olga, at("10:00"))
         child = declare(olga, at("10:10"), services=[cast.service("Payments")])
         self.put_together(child, master, olga, at("10:30"))

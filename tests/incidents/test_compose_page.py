@@ -17,6 +17,7 @@ from config.models import User
 from incidents import lifecycle
 from incidents.models import Incident, MessageTemplate, Notice
 from incidents.models.notice import NoticeKind
+from tests import cast
 from tests.cast import browser_of
 from tests.incidents.test_admin import HOUR, another_client, declared, page_of, shown, verb
 
@@ -24,7 +25,7 @@ from tests.incidents.test_admin import HOUR, another_client, declared, page_of, 
 @pytest.fixture
 def incident(olga: User, northwind: ServiceAgreement, contoso: ServiceAgreement) -> Incident:
     """Northwind reads English, Contoso German."""
-    Client.objects.filter(name="Contoso").update(language="de")
+    cast.past_the_trail(Client.objects.filter(name="Contoso"), language="de")
     return declared(olga)
 
 
@@ -53,7 +54,7 @@ def post(browser: Browser, incident: Incident, slug: str, form: dict[str, Any]) 
 def test_the_page_names_everybody_who_will_get_it_and_whoever_nobody_can_reach(
     browser: Browser, incident: Incident
 ) -> None:
-    Contact.objects.filter(client__name="Northwind").update(is_active=False)
+    cast.past_the_trail(Contact.objects.filter(client__name="Northwind"), is_active=False)
     page = shown(browser.get(verb(incident, "notify")))
     for address in ("it@contoso.example", "duty@contoso.example"):
         assert f"Contoso Operations <{address}>" in page
@@ -191,7 +192,7 @@ def test_texts_are_offered_per_kind_one_group_per_language(
         ("English", [(str(templates["Investigating"].pk), "Investigating")]),
     ]
     assert set(form.texts) == {str(templates["Fixed"].pk), str(templates["Investigating"].pk)}
-    MessageTemplate.objects.all().update(is_active=False)
+    cast.past_the_trail(MessageTemplate.objects.all(), is_active=False)
     assert "Use this text" not in shown(browser.get(verb(incident, "update")))
 
 
@@ -251,7 +252,7 @@ def test_a_test_of_a_client_that_is_not_affected_is_refused(browser: Browser, in
 
 
 def test_somebody_without_an_address_is_told_so(browser: Browser, incident: Incident) -> None:
-    User.objects.filter(username="olga").update(email="")
+    cast.past_the_trail(User.objects.filter(username="olga"), email="")
     page = post(browser, incident, "notify", typed("Northwind", test=pk("Northwind")))
     assert "Your account has no mail address." in page
     assert not Notice.objects.exists()

@@ -128,7 +128,7 @@ def test_a_count_that_would_differ_today_is_said_aloud(olga: User, bare: Service
     cast.commit(bare, Obligation.NOTIFY, 3)
     deadline = declared(olga).deadlines.get()
     deadline.due_at = FRIDAY_1600 + 4 * HOUR
-    deadline.save()
+    cast.save(deadline)
     text = shown(olga, deadline)
     assert "Counted today it would be due at Fri 27 Nov 2026, 19:00 CET" in text
     assert "what holds is Fri 27 Nov 2026, 20:00 CET" in text
@@ -143,8 +143,8 @@ def test_the_pause_that_goes_on_is_said(olga: User, bare: ServiceAgreement) -> N
 
 def test_markup_in_what_people_typed_is_shown_as_they_typed_it(olga: User, bare: ServiceAgreement) -> None:
     bare.clause = bare.calendar.name = MARKUP
-    bare.save()
-    bare.calendar.save()
+    cast.save(bare)
+    cast.save(bare.calendar)
     cast.commit(bare, Obligation.NOTIFY, 3, clause_number=MARKUP[:20])
     deadline = declared(olga, reason=MARKUP).deadlines.get()
     page = browser_of(olga).get(page_of(deadline)).content.decode()

@@ -163,7 +163,7 @@ def test_the_number_of_queries_does_not_grow_with_services_and_agreements(
 
     queries()
     few = queries()
-    Service.objects.bulk_create([Service(name=f"Service {number}") for number in range(200)])
+    cast.add_past_the_trail(Service.objects, [Service(name=f"Service {number}") for number in range(200)])
     for number in range(20):
         client = cast.client(f"C{number}", "UTC", f"c{number}@x.example")
         made = cast.agreement(f"A-{number}", client, northwind.calendar, cast.service("Object storage"))
@@ -249,7 +249,7 @@ def test_seconds_are_kept(browser: Browser, northwind: ServiceAgreement) -> None
 
 
 def test_services_that_are_not_active_are_not_offered(browser: Browser, northwind: ServiceAgreement) -> None:
-    Service.objects.update(is_active=False)
+    cast.past_the_trail(Service.objects, is_active=False)
     assert "Object storage" not in shown(browser.get(PAGE))
     assert "is not one of the available choices" in shown(browser.post(PAGE, typed()))
 

@@ -117,7 +117,7 @@ def test_it_shows_what_was_owed_when_due_when_accepted_by_whom_and_what_was_said
     medium: str, relay: SmtpSink, incident: Incident, northwind: ServiceAgreement, olga: User
 ) -> None:
     northwind.clause = "7.2 The Service Provider shall notify the Client within four (4) hours."
-    northwind.save()
+    cast.save(northwind)
     tried(the_notice(northwind), Outcome.REFUSED_FOR_NOW, code=451, answer="4.7.1 Greylisted, try again", elapsed_ms=42)
     outbox.deliver(at("10:11"))
     notice = the_notice(northwind)
@@ -167,7 +167,7 @@ def test_the_body_of_a_late_notice_begins_with_the_sentence_that_it_is_late(
     incident: Incident, northwind: ServiceAgreement, olga: User
 ) -> None:
     late = "This message is late: it was due by 24 Nov 2026, 08:40 EST."
-    Notice.objects.filter(pk=the_notice(northwind).pk).update(is_marked_late=True, late_note=late)
+    cast.past_the_trail(Notice.objects.filter(pk=the_notice(northwind).pk), is_marked_late=True, late_note=late)
     facts = facts_of(incident, northwind).notices[0]
     assert facts.text == f"{late}\n\n{masked(the_notice(northwind).text)}"
     assert "It went out late" in words_in(page(olga, incident, northwind))
@@ -185,7 +185,9 @@ def test_a_notice_that_no_server_took_does_not_read_as_sent(
 ) -> None:
     notice = the_notice(northwind)
     tried(notice, Outcome.REFUSED, code=550, answer="5.1.1 No such user")
-    Notice.objects.filter(pk=notice.pk).update(state=NoticeState.FAILED, state_reason="The mail server refused it.")
+    cast.past_the_trail(
+        Notice.objects.filter(pk=notice.pk), state=NoticeState.FAILED, state_reason="The mail server refused it."
+    )
     said = words_in(page(olga, incident, northwind))
     for expected in ("by no mail server", "Failed The mail server refused it.", "550 5.1.1 No such user"):
         assert expected in said, expected
@@ -196,7 +198,9 @@ def test_a_notice_that_no_server_took_does_not_read_as_sent(
 def test_one_that_a_person_says_arrived_does_not_read_as_accepted_by_a_server(
     incident: Incident, northwind: ServiceAgreement, olga: User
 ) -> None:
-    Notice.objects.filter(pk=the_notice(northwind).pk).update(state=NoticeState.HANDLED, accepted_at=at("10:12"))
+    cast.past_the_trail(
+        Notice.objects.filter(pk=the_notice(northwind).pk), state=NoticeState.HANDLED, accepted_at=at("10:12")
+    )
     said = words_in(page(olga, incident, northwind))
     assert "Counted as arrived Tue 24 Nov 2026, 05:12:00 EST" in said
     assert "Accepted by" not in said
@@ -218,7 +222,7 @@ def test_a_moment_too_late_is_missed_and_says_by_how_little(
     deadline = incident.deadlines.get(client=northwind.client, obligation=Obligation.NOTIFY)
     assert deadline.due_at
     deadline.met_at, deadline.next_action_at = deadline.due_at + dt.timedelta(milliseconds=3), None
-    deadline.save()
+    cast.save(deadline)
     said = words_in(page(olga, incident, northwind))
     assert "less than a second after it was due" in said
     assert "Standing Missed" in said
@@ -289,7 +293,7 @@ def test_told_by_other_means_is_shown_with_how_and_who_took_it(
 def test_it_never_shows_another_client_a_colleague_or_what_is_internal(
     relay: SmtpSink, incident: Incident, northwind: ServiceAgreement, contoso: ServiceAgreement, olga: User
 ) -> None:
-    Contact.objects.filter(client=northwind.client).update(is_active=False)
+    cast.past_the_trail(Contact.objects.filter(client=northwind.client), is_active=False)
     lifecycle.post_update(incident, by=olga, now=at("10:20"), message="Failing over.")  # alarms the operators
     outbox.deliver(at("10:21"))
     addresses = set(Notice.objects.values_list("recipient_address", flat=True))
@@ -314,17 +318,18 @@ def test_a_client_that_has_no_part_in_the_incident_has_no_evidence(incident: Inc
 
 def hostile(incident: Incident, northwind: ServiceAgreement) -> Notice:
     """Hostile text in every field that somebody outside this document fills."""
-    Client.objects.filter(pk=northwind.client_id).update(name=HOSTILE[:120])
-    ServiceAgreement.objects.filter(pk=northwind.pk).update(
-        clause=f"{HOSTILE}\r\n\r\n   {'W' * 5000}", reference="<b>#x"
+    cast.past_the_trail(Client.objects.filter(pk=northwind.client_id), name=HOSTILE[:120])
+    cast.past_the_trail(
+        ServiceAgreement.objects.filter(pk=northwind.pk), clause=f"{HOSTILE}\r\n\r\n   {'W' * 5000}", reference="<b>#x"
     )
-    Incident.objects.filter(pk=incident.pk).update(title=HOSTILE[:200])
-    incident.deadlines.update(end_reason=HOSTILE)
+    cast.past_the_trail(Incident.objects.filter(pk=incident.pk), title=HOSTILE[:200])
+    cast.past_the_trail(incident.deadlines, end_reason=HOSTILE)
     notice = the_notice(northwind)
     tried(notice, Outcome.AMBIGUOUS, answer=HOSTILE, server="m" * 260, phase=DeliveryPhase.DATA)
     tried(notice, Outcome.REFUSED, code=550, answer="\x01\x1b[31m\ufffe\ue000" + "9" * 490)
     Acknowledgement.objects.create(notice=notice, at=at("10:31"), user_agent=HOSTILE[:150] + "U" * 150)
-    Notice.objects.filter(pk=notice.pk).update(
+    cast.past_the_trail(
+        Notice.objects.filter(pk=notice.pk),
         recipient_name=HOSTILE,
         recipient_address=f"{'a' * 240}@x.example",
         subject=HOSTILE + "S" * 90,
@@ -418,7 +423,7 @@ def test_every_word_of_the_page_is_in_the_pdf(incident: Incident, northwind: Ser
 def test_the_digest_is_the_same_whoever_reads_it_whenever(
     incident: Incident, northwind: ServiceAgreement, olga: User, aude: User
 ) -> None:
-    User.objects.filter(pk=aude.pk).update(time_zone="Asia/Tokyo")
+    cast.past_the_trail(User.objects.filter(pk=aude.pk), time_zone="Asia/Tokyo")
     aude.refresh_from_db()
     digest = facts_of(incident, northwind).digest()
     assert digest == facts_of(incident, northwind, at("12:30")).digest()
@@ -434,7 +439,7 @@ def test_the_digest_changes_with_a_fact(incident: Incident, northwind: ServiceAg
     seen.add(facts_of(incident, northwind).digest())
     Acknowledgement.objects.create(notice=notice, at=at("10:31"))
     seen.add(facts_of(incident, northwind).digest())
-    Notice.objects.filter(pk=notice.pk).update(text=notice.text + " ")
+    cast.past_the_trail(Notice.objects.filter(pk=notice.pk), text=notice.text + " ")
     seen.add(facts_of(incident, northwind).digest())
     seen.add(facts_of(incident, northwind, at("20:00")).digest())  # missed by now
     assert len(seen) == 5

@@ -79,7 +79,7 @@ def test_what_is_unsent_is_taken_back_with_the_reason_and_what_is_sent_stays(
     notices.raise_due(at("12:30"))
     sent = Notice.objects.filter(client=northwind.client).first()
     assert sent is not None
-    Notice.objects.filter(pk=sent.pk).update(state=NoticeState.SENT, accepted_at=at("10:07"))
+    cast.past_the_trail(Notice.objects.filter(pk=sent.pk), state=NoticeState.SENT, accepted_at=at("10:07"))
     lifecycle.post_update(incident, by=olga, now=at("10:08"), message="Half of it works.")
 
     exclude(incident, northwind, olga)
@@ -138,7 +138,7 @@ def test_corrected_times_keep_the_exclusion_of_an_agreement_that_they_leave_and_
     olga: User, northwind: ServiceAgreement
 ) -> None:
     northwind.effective_at = at("09:30")
-    northwind.save()
+    cast.save(northwind)
     incident = declare(olga)
     exclude(incident, northwind, olga)
     correct = {"by": olga, "reason": "The log says so."}
@@ -208,7 +208,7 @@ def test_needs_a_reason_which_the_database_asks_for_too(olga: User, northwind: S
     affected = incident.affected_agreements.get()
     for wrong in ({"excluded_at": at("10:20")}, {"exclusion_reason": "No instant"}):
         with pytest.raises(IntegrityError), transaction.atomic():
-            AffectedAgreement.objects.filter(pk=affected.pk).update(**wrong)
+            cast.past_the_trail(AffectedAgreement.objects.filter(pk=affected.pk), **wrong)
 
 
 def test_what_is_not_so_cannot_be_taken_back_or_done_twice(

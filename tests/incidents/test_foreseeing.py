@@ -83,7 +83,7 @@ def test_agreements_not_in_force_at_detection_are_not_foreseen_either(
     olga: User, northwind: ServiceAgreement, contoso: ServiceAgreement
 ) -> None:
     northwind.ends_at = FRIDAY
-    northwind.save()
+    cast.save(northwind)
     clients = {row.deadline.client.name for row in lifecycle.foresee(**facts())}
     assert clients == {"Contoso"}
     assert_foreseen(facts(), olga)

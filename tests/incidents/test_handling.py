@@ -105,7 +105,7 @@ class TestEveryVerb:
     ) -> None:
         seen = doubtful(notice)
         held = {"lease_token": uuid.uuid4(), "leased_until": at("11:00")} if state in HELD_STATES else {}
-        Notice.objects.filter(pk=notice.pk).update(state=state, accepted_at=at("10:12"), **held)
+        cast.past_the_trail(Notice.objects.filter(pk=notice.pk), state=state, accepted_at=at("10:12"), **held)
         before = Notice.objects.filter(pk=notice.pk).values().get()
         for verb, asked in VERBS.values():
             with pytest.raises(Refused, match="Nothing was done"):
@@ -215,7 +215,7 @@ class TestItArrived:
     ) -> None:
         first, second = told(incident, contoso.client, olga)
         doubtful(second)
-        Notice.objects.filter(pk=first.pk).update(state=NoticeState.SENT, accepted_at=at("10:12"))
+        cast.past_the_trail(Notice.objects.filter(pk=first.pk), state=NoticeState.SENT, accepted_at=at("10:12"))
         case = handling.case_of(second)
         assert (case.is_told, list(case.owed)) == (True, [])
         handling.it_arrived(second, by=olga, now=at("11:00"), reason="Asked.", evidence="It is there.")
@@ -241,7 +241,7 @@ class TestItArrived:
 
     def test_a_doubtful_warning_meets_nothing(self, incident: Incident, notice: Notice, olga: User) -> None:
         doubtful(notice)
-        Notice.objects.filter(pk=notice.pk).update(kind=NoticeKind.WARNING)
+        cast.past_the_trail(Notice.objects.filter(pk=notice.pk), kind=NoticeKind.WARNING)
         handling.it_arrived(notice, by=olga, now=at("11:00"), reason="Asked.", evidence="It is there.")
         assert reread(notice).state == NoticeState.HANDLED
         assert not incident.deadlines.filter(met_at__isnull=False).exists()
@@ -311,7 +311,7 @@ class TestToldOtherwise:
             self.tell(update, olga)
 
     def test_what_is_owed_to_no_client_has_nobody_to_be_told(self, notice: Notice, olga: User) -> None:
-        Notice.objects.filter(pk=notice.pk).update(kind=NoticeKind.ALARM)
+        cast.past_the_trail(Notice.objects.filter(pk=notice.pk), kind=NoticeKind.ALARM)
         with pytest.raises(Refused, match="owed to no client"):
             self.tell(notice, olga)
 
@@ -350,8 +350,13 @@ class TestSetAside:
         assert reread(second).state == NoticeState.HANDLED
 
     def test_a_canary_that_failed_can(self, notice: Notice, olga: User) -> None:
-        Notice.objects.filter(pk=notice.pk).update(
-            kind=NoticeKind.CANARY, incident=None, client=None, deadline=None, contact=None
+        cast.past_the_trail(
+            Notice.objects.filter(pk=notice.pk),
+            kind=NoticeKind.CANARY,
+            incident=None,
+            client=None,
+            deadline=None,
+            contact=None,
         )
         handling.set_aside(reread(notice), by=olga, now=at("11:00"), reason="The probe's mailbox was full.")
         assert reread(notice).state == NoticeState.HANDLED

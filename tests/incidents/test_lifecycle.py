@@ -57,13 +57,13 @@ class TestDeclare:
         self, olga: User, northwind: ServiceAgreement
     ) -> None:
         northwind.ends_at = at("10:00")  # half-open: at ten it no longer holds
-        northwind.save()
+        cast.save(northwind)
         assert not declare(olga).deadlines.exists()
         assert not declare(olga, services=[cast.service("Payments")]).deadlines.exists()
 
     def test_version_two_holds_from_its_first_instant(self, olga: User, northwind: ServiceAgreement) -> None:
         northwind.ends_at = at("12:00")
-        northwind.save()
+        cast.save(northwind)
         second = ServiceAgreement.objects.create(
             reference=northwind.reference,
             version=2,
@@ -296,7 +296,7 @@ class TestCorrectTimes:
     def second(self, northwind: ServiceAgreement) -> ServiceAgreement:
         """Northwind's second version, in force from ten: two hours' notice instead of four."""
         northwind.ends_at = at("10:00")
-        northwind.save()
+        cast.save(northwind)
         second = ServiceAgreement.objects.create(
             reference=northwind.reference,
             version=2,
@@ -418,14 +418,14 @@ class TestTrail:
     def test_the_name_outlives_the_account(self, olga: User) -> None:
         incident = declare(olga)
         olga.first_name, olga.last_name = "Somebody", "Else"
-        olga.save()
+        cast.save(olga)
         assert incident.history.first().actor_name == "Olga Petrova (olga)"
 
     def test_a_save_that_changes_nothing_leaves_no_row(self, olga: User, northwind: ServiceAgreement) -> None:
         incident = declare(olga)
         rows = incident.history.count()
         Incident.objects.get(pk=incident.pk).save()
-        incident.save()
+        cast.save(incident)
         assert incident.history.count() == rows
 
     def test_the_timeline_says_what_was_done_and_when_it_was_typed(self, olga: User) -> None:
@@ -448,10 +448,10 @@ def test_standing_reads_the_same_in_sql_and_in_python(olga: User, northwind: Ser
 
 def test_copied_terms_do_not_move_when_the_agreement_is_edited(olga: User, northwind: ServiceAgreement) -> None:
     incident = declare(olga)
-    Commitment.objects.filter(obligation=Obligation.NOTIFY).get().warning_points.all().delete()
+    cast.remove(Commitment.objects.filter(obligation=Obligation.NOTIFY).get().warning_points.all())
     commitment = Commitment.objects.get(obligation=Obligation.NOTIFY)
     commitment.amount = 1
-    commitment.save()
+    cast.save(commitment)
     lifecycle.acknowledge(incident, by=olga, now=at("10:30"))
     assert only(incident, Obligation.NOTIFY).due_at == at("14:00")
     assert only(declare(olga), Obligation.NOTIFY).due_at == at("11:00")

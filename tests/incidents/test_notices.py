@@ -79,7 +79,9 @@ class TestWarnings:
         notices.raise_due(at("12:00"))
         before = Notice.objects.count()
         assert notices.raise_due(at("12:00")) == 0
-        Deadline.objects.update(next_action_at=at("12:00"), raised_until=None)  # as if the first had not been recorded
+        cast.past_the_trail(
+            Deadline.objects, next_action_at=at("12:00"), raised_until=None
+        )  # as if the first had not been recorded
         notices.raise_due(at("12:00"))
         assert Notice.objects.count() == before
 
@@ -217,7 +219,7 @@ class TestNobodyToTell:
     def test_operators_are_alarmed_and_the_obligation_is_not_met(
         self, olga: User, max_: User, northwind: ServiceAgreement
     ) -> None:
-        northwind.client.contacts.update(is_active=False)
+        cast.past_the_trail(northwind.client.contacts, is_active=False)
         incident = declare(olga)
         notices.raise_due(at("13:36"))
         alarm = Notice.objects.filter(kind=NoticeKind.ALARM, moment="no-contact-holding")
@@ -228,13 +230,13 @@ class TestNobodyToTell:
         assert incident.deadlines.get(obligation=Obligation.NOTIFY).is_open
 
     def test_pressing_the_button_says_that_nobody_was_mailed(self, olga: User, northwind: ServiceAgreement) -> None:
-        northwind.client.contacts.update(is_active=False)
+        cast.past_the_trail(northwind.client.contacts, is_active=False)
         assert lifecycle.notify_client(declare(olga), by=olga, now=at("10:10")) == 0
 
     def test_a_deactivated_colleague_is_not_mailed(self, olga: User, max_: User, northwind: ServiceAgreement) -> None:
         declare(olga)
         olga.is_active = False
-        olga.save()
+        cast.save(olga)
         notices.raise_due(at("13:12"))
         assert "olga@due-notice.example" not in sent_to("warning-80%")
         assert "max@due-notice.example" in sent_to("warning-80%")
@@ -296,7 +298,7 @@ class TestSweep:
         self, olga: User, northwind: ServiceAgreement, caplog: pytest.LogCaptureFixture
     ) -> None:
         bad, good = declare(olga), declare(olga)
-        Deadline.objects.filter(incident=bad).update(moments=[{"kind": "nonsense"}])
+        cast.past_the_trail(Deadline.objects.filter(incident=bad), moments=[{"kind": "nonsense"}])
         with caplog.at_level(logging.CRITICAL):
             notices.raise_due(at("12:00"))
         assert set(Notice.objects.values_list("incident", flat=True)) == {good.pk}

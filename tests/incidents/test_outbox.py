@@ -385,7 +385,7 @@ class TestServerAway:
         lifecycle.notify_client(incident, by=olga, now=at("10:12"))
         relay.answer(421, "too busy", phase=Phase.CONNECT, times=1)
         outbox.deliver(at("10:13"))
-        Notice.objects.filter(pk=notice.pk).update(subject="Two\r\nlines")
+        cast.past_the_trail(Notice.objects.filter(pk=notice.pk), subject="Two\r\nlines")
         assert outbox.deliver(at("10:14"))[Outcome.POISON] == 1
         assert Sending.row().fault == ""
         assert len(to_clients(relay)) == 1
@@ -416,11 +416,11 @@ class TestHeld:
     def test_nothing_goes_out_while_sending_is_held(self, relay: SmtpSink, notice: Notice) -> None:
         row = Sending.row()
         row.is_held, row.held_at, row.hold_reason = True, at("10:00"), "A backup was restored."
-        row.save()
+        cast.save(row)
         assert outbox.deliver(at("10:11")) == {}
         assert reread(notice).state == NoticeState.PENDING
         row.is_held = False
-        row.save()
+        cast.save(row)
         assert outbox.deliver(at("10:12")) == {Outcome.ACCEPTED: 1}
 
 
@@ -440,8 +440,8 @@ class TestOrder:
         self, relay: SmtpSink, notice: Notice, incident: Incident
     ) -> None:
         notices.raise_due(at("12:00"))  # the half-way warnings of the deadline at 14:00
-        Notice.objects.filter(rank=Rank.OBLIGATION).update(due_at=at("23:00"))
-        Notice.objects.filter(rank=Rank.WARNING).update(due_at=at("12:30"))
+        cast.past_the_trail(Notice.objects.filter(rank=Rank.OBLIGATION), due_at=at("23:00"))
+        cast.past_the_trail(Notice.objects.filter(rank=Rank.WARNING), due_at=at("12:30"))
         outbox.deliver(at("12:01"))
         kinds = dict(Notice.objects.values_list("message_id", "kind"))
         assert kinds[relay.messages[0].message_id] == NoticeKind.CLIENT_NOTICE
@@ -504,7 +504,7 @@ class TestContactRemoved:
     def test_a_contact_who_left_is_not_written_to_and_operators_hear_that_nobody_was(
         self, relay: SmtpSink, notice: Notice, incident: Incident
     ) -> None:
-        Contact.objects.update(is_active=False)
+        cast.past_the_trail(Contact.objects, is_active=False)
         outbox.deliver(at("10:11"))
         assert reread(notice).state == NoticeState.CANCELLED
         assert "no longer a contact" in reread(notice).state_reason
@@ -521,7 +521,7 @@ class TestLease:
 
     def test_a_worker_whose_lease_was_taken_over_does_not_transmit(self, relay: SmtpSink, notice: Notice) -> None:
         (mine,) = outbox.lease(at("10:11"))
-        Notice.objects.update(lease_token=uuid.uuid4())  # another worker has it by now
+        cast.past_the_trail(Notice.objects, lease_token=uuid.uuid4())  # another worker has it by now
         with pytest.raises(outbox.HeldBack):
             outbox._deliver_one(mine, Watch(at("10:11")), Counter())
         assert relay.messages == []
@@ -563,7 +563,9 @@ class TestLease:
     ) -> None:
         notices.raise_due(at("12:00"))
         warning = Notice.objects.filter(contact__isnull=False).get()
-        incident.deadlines.filter(obligation=Obligation.NOTIFY).update(met_at=at("12:00"), next_action_at=None)
+        cast.past_the_trail(
+            incident.deadlines.filter(obligation=Obligation.NOTIFY), met_at=at("12:00"), next_action_at=None
+        )
         outbox.deliver(at("12:01"))
         assert (reread(warning).state, reread(warning).state_reason) == ("cancelled", "Done before this was sent.")
         assert relay.messages == []
@@ -573,7 +575,9 @@ class TestPoison:
     def test_a_row_that_cannot_be_built_fails_alone(
         self, relay: SmtpSink, incident: Incident, notice: Notice, olga: User
     ) -> None:
-        Notice.objects.update(subject="Two\r\nlines")  # nothing lets this in; if something does, it must not get out
+        cast.past_the_trail(
+            Notice.objects, subject="Two\r\nlines"
+        )  # nothing lets this in; if something does, it must not get out
         lifecycle.notify_client(incident, by=olga, now=at("10:12"))
         outbox.deliver(at("10:13"))
         assert reread(notice).state == NoticeState.FAILED
@@ -582,7 +586,7 @@ class TestPoison:
     def test_an_international_domain_is_written_so_that_every_server_understands_it(
         self, relay: SmtpSink, notice: Notice
     ) -> None:
-        Notice.objects.update(recipient_address="ops@bücher.example", recipient_name="Dörte, Betrieb")
+        cast.past_the_trail(Notice.objects, recipient_address="ops@bücher.example", recipient_name="Dörte, Betrieb")
         outbox.deliver(at("10:11"))
         mail = relay.messages[0]
         assert mail.recipients == ("ops@xn--bcher-kva.example",)

@@ -35,7 +35,7 @@ def incident(olga: User, northwind: ServiceAgreement) -> Incident:
     )
     commitment = northwind.commitments.get(obligation=Obligation.NOTIFY)
     commitment.amount = 2
-    commitment.save()
+    cast.save(commitment)
     return incident
 
 

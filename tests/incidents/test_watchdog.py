@@ -94,12 +94,12 @@ def red(now: dt.datetime = NOW) -> set[str]:
 
 
 def set_to(notice: Notice, **values: object) -> None:
-    Notice.objects.filter(pk=notice.pk).update(**values)
+    cast.past_the_trail(Notice.objects.filter(pk=notice.pk), **values)
 
 
 def lose(**which: object) -> None:
     """As if the rows had never been made."""
-    Notice.objects.update(superseded_by=None)
+    cast.past_the_trail(Notice.objects, superseded_by=None)
     cast.lose(Notice.objects.filter(**which))
 
 
@@ -121,7 +121,7 @@ class TestClean:
     def test_a_paused_deadline_is_not_overlooked(self, contoso: ServiceAgreement, olga: User) -> None:
         resolve = contoso.commitments.filter(obligation=Obligation.RESOLVE, severity=Severity.CRITICAL).get()
         resolve.is_pausable = True
-        resolve.save()
+        cast.save(resolve)
         incident = declare(olga)
         lifecycle.pause(incident, by=olga, now=at("10:01"), reason="We wait for the client.")
         assert incident.deadlines.filter(paused_at__isnull=False).exists()
@@ -205,7 +205,7 @@ class TestLate:
     def test_a_notice_that_is_due_and_waits(self, notice: Notice) -> None:
         late = NOW + SILENCE + SECOND
         beats(late)
-        Notice.objects.exclude(pk=notice.pk).update(state=NoticeState.CANCELLED)
+        cast.past_the_trail(Notice.objects.exclude(pk=notice.pk), state=NoticeState.CANCELLED)
         assert everywhere(late) == red(late) == {"notices-unsent"}
         (problem,) = watchdog.red_problems(late)
         assert problem.sentence == "Notices that are due and wait: 1, the first for 2 min."
@@ -234,7 +234,7 @@ class TestPeople:
 
     def test_what_is_said_names_no_client_and_no_address(self, notice: Notice) -> None:
         set_to(notice, state=NoticeState.FAILED)
-        Deadline.objects.update(next_action_at=None, raised_until=None)
+        cast.past_the_trail(Deadline.objects, next_action_at=None, raised_until=None)
         Sending.objects.create(is_held=True, held_at=NOW, hold_reason="Northwind asked, ops@northwind.example.")
         found = watchdog.audit(NOW + 3600 * SECOND, whole=True)
         assert len(found) >= 4
@@ -265,7 +265,7 @@ class TestGaps:
         assert problem.detail == incident.reference
 
     def test_a_row_of_an_earlier_revision_does_not_count(self, notice: Notice) -> None:
-        Deadline.objects.filter(notices=notice).update(revision=2)
+        cast.past_the_trail(Deadline.objects.filter(notices=notice), revision=2)
         assert everywhere() == {"notices-missing"}
 
     def test_a_deadline_that_is_done_owes_no_row(
@@ -280,14 +280,14 @@ class TestGaps:
         assert deadline is not None
         lose()
         for mark in (None, NOW + 3600 * SECOND):  # lost, or set too far
-            Deadline.objects.filter(pk=deadline.pk).update(raised_until=None, next_action_at=mark)
+            cast.past_the_trail(Deadline.objects.filter(pk=deadline.pk), raised_until=None, next_action_at=mark)
             assert everywhere(NOW) == {"moments-overlooked"}
 
     def test_a_deadline_that_the_planner_sets_aside_minute_by_minute(
         self, olga: User, northwind: ServiceAgreement, caplog: pytest.LogCaptureFixture
     ) -> None:
         incident = declare(olga)
-        Deadline.objects.filter(incident=incident).update(moments=[{"kind": "nonsense"}])
+        cast.past_the_trail(Deadline.objects.filter(incident=incident), moments=[{"kind": "nonsense"}])
         beats(NOW)
         with caplog.at_level(logging.CRITICAL):
             notices.raise_due(NOW)
@@ -305,7 +305,7 @@ class TestGaps:
 
     def test_a_client_that_nobody_can_be_told_of(self, olga: User, northwind: ServiceAgreement) -> None:
         cast.lose(Contact.objects.all())
-        User.objects.update(email="")
+        cast.past_the_trail(User.objects, email="")
         declare(olga)
         notices.raise_due(NOW)
         beats(NOW)
@@ -335,7 +335,7 @@ class TestGaps:
         lose()
         cast.lose(Deadline.objects.all())
         assert everywhere() == {"deadlines-missing"}
-        AffectedAgreement.objects.get().agreement.commitments.all().delete()
+        cast.remove(AffectedAgreement.objects.get().agreement.commitments.all())
         assert everywhere() == set(), "an agreement that promises nothing for the severity starts nothing"
 
 
@@ -354,7 +354,7 @@ class TestSending:
     def test_a_mail_server_that_is_away_is_red_after_120_seconds(self, incident: Incident) -> None:
         Sending.objects.create(fault=Outcome.TRANSPORT_DOWN, fault_since=NOW - SILENCE, retry_at=NOW)
         assert everywhere() == set()
-        Sending.objects.update(fault_since=NOW - SILENCE - SECOND)
+        cast.past_the_trail(Sending.objects, fault_since=NOW - SILENCE - SECOND)
         assert everywhere() == red() == {"mail-server"}
 
 
@@ -460,7 +460,7 @@ class TestCanary:
 
     def test_one_that_is_not_accepted_after_five_minutes_is_a_problem(self) -> None:
         watchdog.send_canary(at("10:00"))
-        Notice.objects.update(next_attempt_at=at("11:00"))  # the server said 451, say
+        cast.past_the_trail(Notice.objects, next_attempt_at=at("11:00"))  # the server said 451, say
         beats(at("10:05"))
         assert everywhere(at("10:05")) == set()
         beats(at("10:06"))
@@ -474,13 +474,13 @@ class TestCanary:
         outbox.deliver(at("10:00"))
         assert Notice.objects.get().state == NoticeState.FAILED
         assert not watchdog.send_canary(at("10:15"))
-        Notice.objects.update(state=NoticeState.HANDLED)
+        cast.past_the_trail(Notice.objects, state=NoticeState.HANDLED)
         assert watchdog.send_canary(at("10:16"))
 
     def test_none_is_made_while_sending_is_held_or_nobody_wants_one(self, settings: Settings) -> None:
         Sending.objects.create(is_held=True, held_at=at("10:00"), hold_reason="Restored.")
         assert not watchdog.send_canary(at("10:00"))
-        Sending.objects.update(is_held=False)
+        cast.past_the_trail(Sending.objects, is_held=False)
         settings.CANARY_ADDRESS = ""
         assert not watchdog.send_canary(at("10:00"))
         assert not Notice.objects.exists()
@@ -550,7 +550,7 @@ class TestSince:
 
     def test_everything_unsent_is_listed_with_what_identifies_it(self, notice: Notice, incident: Incident) -> None:
         set_to(notice, made_at=at("12:00"))
-        Notice.objects.exclude(pk=notice.pk).update(state=NoticeState.CANCELLED)
+        cast.past_the_trail(Notice.objects.exclude(pk=notice.pk), state=NoticeState.CANCELLED)
         assert self.listed() == [
             [
                 incident.reference,

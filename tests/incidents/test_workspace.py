@@ -100,7 +100,7 @@ def test_what_goes_out_next_names_its_recipients_and_is_previewed_in_the_clients
     browser: Browser, olga: User, northwind: ServiceAgreement
 ) -> None:
     northwind.client.language = "de"
-    northwind.client.save()
+    cast.save(northwind.client)
     incident = declared(olga, client_summary="Uploads schlagen fehl.")
     planned = [item for item in workspace(browser, incident).planned if item.preview_url]
     holding = next(item for item in planned if item.moment.kind == "holding")
@@ -137,7 +137,7 @@ def test_a_preview_of_what_does_not_go_out_any_more_is_not_found(
 def test_whoever_may_not_see_notices_gets_no_preview(olga: User, northwind: ServiceAgreement) -> None:
     browser = browser_of(olga)
     url = next(item.preview_url for item in workspace(browser, declared(olga)).planned if item.preview_url)
-    olga.groups.clear()
+    cast.demote(olga)
     assert browser.get(url).status_code == 403
 
 
@@ -156,7 +156,7 @@ def test_the_timeline_tells_notes_verbs_with_their_reasons_edits_and_what_reache
     browser.post(page_of(incident), {**words, "reason": "More exact"})
     notice = Notice.objects.get()
     notice.state, notice.accepted_at = NoticeState.SENT, timezone.now()
-    notice.save()
+    cast.save(notice)
     Acknowledgement.objects.create(notice=notice, at=timezone.now())
 
     def told(view: str) -> list[str]:
@@ -301,7 +301,9 @@ def test_the_page_asks_as_many_queries_with_two_hundred_rows_as_with_ten_and_at_
         incident = declared(olga, detected_at=timezone.now() - HOUR / 6)
         lifecycle.notify_client(incident, by=olga, now=timezone.now())
         notices.raise_due(timezone.now() + HOUR)
-        Notice.objects.filter(contact__isnull=False).update(state=NoticeState.SENT, accepted_at=timezone.now())
+        cast.past_the_trail(
+            Notice.objects.filter(contact__isnull=False), state=NoticeState.SENT, accepted_at=timezone.now()
+        )
         for number in range(notes):
             lifecycle.note(incident, f"Step {number}", by=olga, now=timezone.now())
         return incident

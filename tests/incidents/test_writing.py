@@ -27,7 +27,7 @@ NOTICE, UPDATE = NoticeKind.CLIENT_NOTICE, NoticeKind.UPDATE
 def incident(olga: User, northwind: ServiceAgreement, contoso: ServiceAgreement) -> Incident:
     """Detected at 11:00 UTC. Northwind is owed an update every two hours and reads English, Contoso German."""
     cast.commit(northwind, Obligation.UPDATE, 2, "hours", is_recurring=True)
-    Client.objects.filter(name="Contoso").update(language="de")
+    cast.past_the_trail(Client.objects.filter(name="Contoso"), language="de")
     return declared(olga)
 
 
@@ -73,7 +73,7 @@ def test_each_contact_reads_the_message_with_its_own_facts_in_its_zone_and_langu
 
 
 def test_what_a_placeholder_becomes_is_data(incident: Incident, olga: User) -> None:
-    Incident.objects.update(title="{client} {contact} <b>{0}</b> {title!r}")
+    cast.past_the_trail(Incident.objects, title="{client} {contact} <b>{0}</b> {title!r}")
     read = notify(incident, olga, "It is this: {title}")["ops@northwind.example"]
     assert "It is this: {client} {contact} <b>{0}</b> {title!r}" in read.text
     assert "It is this: {client} {contact} &lt;b&gt;{0}&lt;/b&gt; {title!r}" in read.html
@@ -151,7 +151,7 @@ def test_the_timeline_keeps_the_words_that_each_client_was_sent(incident: Incide
 def test_a_message_as_long_as_may_be_is_sent_whole_whatever_its_placeholders_become(
     incident: Incident, olga: User
 ) -> None:
-    Incident.objects.update(title="x" * 200)
+    cast.past_the_trail(Incident.objects, title="x" * 200)
     message = "{title}" * 700 + "y" * 100  # 5,000 characters
     read = notify(incident, olga, message)
     assert "x" * 200 * 700 + "y" * 100 in read["ops@northwind.example"].text
@@ -243,9 +243,12 @@ def test_a_test_of_a_late_notice_shows_that_it_would_say_so(incident: Incident, 
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        (lambda: User.objects.update(email=""), "Your account has no mail address."),
+        (lambda: cast.past_the_trail(User.objects, email=""), "Your account has no mail address."),
         (lambda: cast.lose(Contact.objects.all()), "Northwind has no contact that can be mailed."),
-        (lambda: Client.objects.filter(name="Northwind").update(is_active=False), "has no contact that can be mailed"),
+        (
+            lambda: cast.past_the_trail(Client.objects.filter(name="Northwind"), is_active=False),
+            "has no contact that can be mailed",
+        ),
     ],
 )
 def test_a_test_that_cannot_be_is_refused(incident: Incident, olga: User, change: Any, sentence: str) -> None:
@@ -276,12 +279,12 @@ def test_the_database_itself_refuses_a_test_that_is_for_a_client(incident: Incid
         "nobody": {"user": None},
     }
     with pytest.raises(IntegrityError), transaction.atomic():
-        Notice.objects.filter(pk=test.pk).update(**changes[owner])
+        cast.past_the_trail(Notice.objects.filter(pk=test.pk), **changes[owner])
 
 
 def test_a_name_that_would_break_a_header_breaks_no_test(relay: SmtpSink, incident: Incident, olga: User) -> None:
-    Incident.objects.update(title="Down\r\nBcc: eve@example.com")
-    Client.objects.filter(language="en").update(name="North\r\nwind")
+    cast.past_the_trail(Incident.objects, title="Down\r\nBcc: eve@example.com")
+    cast.past_the_trail(Client.objects.filter(language="en"), name="North\r\nwind")
     lifecycle.send_test(
         incident, NOTICE, Client.objects.get(language="en"), by=olga, now=at("12:00"), message="{title}"
     )

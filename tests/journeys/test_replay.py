@@ -437,11 +437,11 @@ def agreements() -> list[ServiceAgreement]:
     )
     for agreement, preset in ((critical, "critical_support_24x7"), (hours, "office_hours_support")):
         agreement.effective_at = BEFORE_ALL
-        agreement.save()
+        cast.save(agreement)
         presets.apply_preset(agreement, preset)
     for resolve in hours.commitments.filter(obligation=Obligation.RESOLVE):
         resolve.is_pausable = True
-        resolve.save()
+        cast.save(resolve)
     return [critical, hours]
 
 

@@ -16,6 +16,7 @@ from incidents.models.incident import Status
 from incidents.models.notice import NoticeKind, NoticeState
 from reviews.demo import story, world
 from reviews.models import CorrectiveAction, PostIncidentReview
+from tests import cast
 from tests.services.smtp import SmtpSink
 
 NOW = dt.datetime(2026, 11, 24, 12, 0, tzinfo=dt.UTC)
@@ -42,10 +43,10 @@ def told(loaded: None, relay: SmtpSink) -> SmtpSink:
 def test_loading_the_world_again_adds_nothing_and_resets_nothing() -> None:
     contact = Contact.objects.get(address="ops@northwind.example")
     contact.phone = "+1 212 555 0000"
-    contact.save()
+    cast.save(contact)
     olga = User.objects.get(username="olga")
     olga.set_password("something else")
-    olga.save()
+    cast.save(olga)
     before = rows()
     world.load(NOW + dt.timedelta(days=40))
     assert rows() == before
