@@ -239,7 +239,8 @@ def _drop(connection: BaseDatabaseWrapper, table: str, name: str) -> str:
 
 
 def _execute(connection: BaseDatabaseWrapper, statements: list[str]) -> None:
-    """All of them or none."""
-    with transaction.atomic(using=connection.alias), connection.cursor() as cursor:
+    """On PostgreSQL one by one, so that no two tables are locked at once while people work."""
+    together = transaction.atomic(using=connection.alias) if connection.vendor == "sqlite" else contextlib.nullcontext()
+    with together, connection.cursor() as cursor:
         for statement in statements:
             cursor.execute(statement)

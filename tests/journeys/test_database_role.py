@@ -32,6 +32,8 @@ def test_an_incident_runs_from_declared_to_closed_and_its_clients_are_told(real_
     real_product.act("close_all()")
     real_product.act("look_around()")
     assert real_product.facts()["statuses"] == ["closed"]
+    real_product.processes.manage("audit", "seal")
+    assert "Nothing was changed, removed or slipped in" in real_product.processes.manage("audit", "verify").stdout
     with console(real_product) as database:
         kept = database.execute("SELECT status FROM incidents_historicalincident ORDER BY history_id").fetchall()
     assert [status for (status,) in kept][-3:] == ["acknowledged", "resolved", "closed"]
