@@ -15,6 +15,7 @@ import time
 from collections.abc import Iterable
 
 from django.db import IntegrityError, connection, transaction
+from django.db.migrations.recorder import MigrationRecorder
 from django.db.models import Subquery
 from django.utils.translation import gettext as _
 
@@ -161,6 +162,10 @@ def problems(now: dt.datetime) -> list[Problem]:
     oldest = _oldest_waiting()
     if oldest is None or now - oldest <= PATIENCE:
         return []
+    if last is None:  # as after the upgrade that brought the seals, with a trail of years
+        oldest = max(oldest, MigrationRecorder.Migration.objects.latest("applied").applied)
+        if now - oldest <= PATIENCE:
+            return []
     sentence = _(
         "Rows of the audit trail wait for %(age)s to be sealed. Look for “sealed” in the worker's log, or run "
         "`manage.py audit seal`."
