@@ -7,6 +7,7 @@ its request id, so that one click can be read as one entry of the audit trail.
 from __future__ import annotations
 
 import contextlib
+import datetime as dt
 import functools
 import getpass
 import os
@@ -326,6 +327,10 @@ class AuditedModel(models.Model):
         """Attnames of the fields whose value differs from what the database held when this was loaded."""
         loaded = self.__dict__.get("_loaded", {})
         return {name for name, value in self._values().items() if name not in loaded or loaded[name] != value}
+
+    def standing_in_words(self, at: dt.datetime) -> str:
+        """How the clock judges it at an instant; empty for what it does not judge."""
+        return ""
 
     def needing_reason(self, changed: set[str]) -> set[str]:
         """Which of these changes of its fields have to be explained."""

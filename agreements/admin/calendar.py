@@ -239,6 +239,9 @@ class ServiceCalendarAdmin(FilteredAdmin):
     search_fields = ("name",)
     fields = ("name", "time_zone")
 
+    def zone_beside(self, obj: ServiceCalendar) -> str:
+        return obj.time_zone
+
     def get_queryset(self, request: HttpRequest) -> QuerySet[ServiceCalendar]:
         found: ServiceCalendarQuerySet = super().get_queryset(request)
         return found.with_closures(timezone.now())

@@ -91,6 +91,9 @@ class ClientAdmin(ClientList):
     instead_of_deleting = _("Take the tick from “Active” on the page of a client who leaves.")
     fields = ("name", "time_zone", "language", "is_active")
 
+    def zone_beside(self, obj: Client) -> str:
+        return obj.time_zone
+
     def get_queryset(self, request: HttpRequest) -> QuerySet[Client]:
         found: QuerySet[Client] = super().get_queryset(request)
         usable = Contact.objects.filter(client=OuterRef("pk"), is_active=True).order_by().values("client")

@@ -136,6 +136,9 @@ class ServiceAgreement(AuditedModel):
             return Validity.COMING
         return Validity.ENDED if self.ends_at is not None and self.ends_at <= at else Validity.IN_FORCE
 
+    def standing_in_words(self, at: dt.datetime) -> str:
+        return str(self.validity(at).label)
+
     def clean(self) -> None:
         self._refuse_two_versions_at_once()
         if self.supersedes and self.supersedes.reference != self.reference:

@@ -19,18 +19,16 @@ from django.utils.functional import Promise, cached_property
 from django.utils.text import capfirst
 from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
-from simple_history.admin import SimpleHistoryAdmin
 
 from config import instants
+from config.admin.histories import READING_METHODS, HistoryPages
 from config.admin.reasons import ReasonForm
 from config.admin.values import act_url, page_of, zoned
-from config.audit import differences
 from config.first_steps import MARK
 from config.forms import NATIVE_INPUTS, ActForm, add_refusal
 from config.history import acting
 from config.search import FoundByWords
 
-READING_METHODS = ("GET", "HEAD")
 ACTING_METHODS = (*READING_METHODS, "POST")
 
 
@@ -59,7 +57,7 @@ class Button:
     slug: str
 
 
-class AuditedModelAdmin(SimpleHistoryAdmin):  # type: ignore[misc]  # the library ships no types
+class AuditedModelAdmin(HistoryPages):
     """Base of every admin: asks for a reason, shows history that nobody can write through, deletes nothing.
 
     The history page of one version is for reading only. The library takes a POST there as an edit of the live record,
@@ -70,7 +68,6 @@ class AuditedModelAdmin(SimpleHistoryAdmin):  # type: ignore[misc]  # the librar
 
     form = ReasonForm
     formfield_overrides = NATIVE_INPUTS
-    object_history_list_template = "admin/history_list.html"
     paginator = CappedPaginator
     show_full_result_count = False
     list_per_page = 50
@@ -93,15 +90,6 @@ class AuditedModelAdmin(SimpleHistoryAdmin):  # type: ignore[misc]  # the librar
         context = {"change_history": False, **(extra_context or {})}
         return super().history_form_view(request, object_id, version_id, context)  # type: ignore[no-any-return]
 
-    def history_view(
-        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
-    ) -> HttpResponse:
-        if request.method not in READING_METHODS:
-            return HttpResponseNotAllowed(READING_METHODS)
-        if not object_id.isdecimal():
-            raise Http404
-        return super().history_view(request, object_id, extra_context)  # type: ignore[no-any-return]
-
     def history_view_title(self, request: HttpRequest, obj: models.Model) -> str:
         return _now("History of %(object)s") % {"object": obj}
 
@@ -110,10 +98,6 @@ class AuditedModelAdmin(SimpleHistoryAdmin):  # type: ignore[misc]  # the librar
 
     def revert_disabled(self, request: HttpRequest, obj: models.Model | None = None) -> bool:
         return True
-
-    def set_history_delta_changes(self, request: HttpRequest, historical_records: Any, *args: Any) -> None:
-        for record, told in zip(historical_records, differences.of(list(historical_records)), strict=True):
-            record.difference = told
 
     # who may do what
 

@@ -5,6 +5,8 @@
     refusals.py      that somebody was refused what their role does not allow
     append_only.py   the triggers that refuse to change or delete it
     database_role.py what a PostgreSQL role may do that runs the product and owns none of it
+    histories.py     the history of one thing and its parts, by act
+    as_it_was.py     one thing and its parts as they were at an instant
     differences.py   what a row changed, as people read it (names.py: what rows are called; words.py: long texts)
     canonical.py     a row as bytes, the same on every database
     cuts.py          instants at which no writer is under way

@@ -7,10 +7,11 @@ they refer to.
 from __future__ import annotations
 
 import datetime as dt
+import functools
 import json
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from django.db import models
@@ -21,7 +22,7 @@ from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
 
 from config import times
-from config.audit import words
+from config.audit import sources, words
 from config.audit.names import Names, attname_of, related_model, relations_named
 from config.audit.words import Piece
 
@@ -67,6 +68,10 @@ class Difference:
     def thing(self) -> str:
         return capfirst(str(self.model._meta.verbose_name))
 
+    def only(self, field: str) -> Difference:
+        """What it tells of this field; of all, if none is named."""
+        return replace(self, changes=[change for change in self.changes if change.name == field]) if field else self
+
     def in_words(self) -> str:
         """In one line: "Severity: Major → Critical. Title: …"."""
         return " ".join(
@@ -93,8 +98,16 @@ def of(rows: Sequence[Any], *, beside: str = "UTC") -> list[Difference]:
     before = _before(rows)
     pairs = [(row, before.get(_key(row))) for row in rows]
     related = _related([*rows, *before.values()])
-    teller = _Teller(Names(_wanted(pairs, related)), related, beside)
+    teller = _Teller(Names(_wanted(pairs, related, _told)), related, beside)
     return [teller.tell(row, earlier) for row, earlier in pairs]
+
+
+def held(rows: Sequence[Any], *, below: type[models.Model], beside: str = "UTC") -> list[Difference]:
+    """As `of`, but each row tells all that it keeps: how the thing stood after it. They are shown below a `below`."""
+    fields = functools.partial(_kept, below=below)
+    related = _related(rows)
+    teller = _Teller(Names(_wanted([(row, None) for row in rows], related, fields)), related, beside)
+    return [teller.held(row, fields(row)) for row in rows]
 
 
 Key = tuple[type[models.Model], Any]
@@ -154,14 +167,16 @@ def _related(rows: Sequence[Any]) -> Related:
     return found
 
 
-def _wanted(pairs: Sequence[tuple[Any, Any]], related: Related) -> dict[type[models.Model], set[Any]]:
+def _wanted(
+    pairs: Sequence[tuple[Any, Any]], related: Related, fields: Callable[[Any, Any], list[Any]]
+) -> dict[type[models.Model], set[Any]]:
     """Whose names are needed: what the told foreign keys refer to, and what the names of the rows are made of."""
     found: dict[type[models.Model], set[Any]] = defaultdict(set)
     for row, before in pairs:
         model = model_of(row)
         for name in relations_named(model):
             found[related_model(model, name)].add(getattr(row, attname_of(model, name)))
-        for field in _told(row, before):
+        for field in fields(row, before):
             if field.is_relation:
                 for side in (row, before):
                     found[field.related_model] |= set(_pks(field, side, related))
@@ -179,16 +194,39 @@ def _pks(field: Any, side: Any, related: Related) -> Sequence[Any]:
 
 def _told(row: Any, before: Any) -> list[Any]:
     """The fields that the row tells of: those that it names as changed; of what was added or removed, all it keeps."""
-    model = model_of(row)
-    kept = [field for field in model._meta.concrete_fields if hasattr(row, field.attname)]
+    kept = [field for field in model_of(row)._meta.concrete_fields if hasattr(row, field.attname)]
     if names := getattr(row, "changed_names", ()):
         return [field for field in [*kept, *_many(row)] if field.name in names]
     if before is not None:
         return [field for field in kept if getattr(row, field.attname) != getattr(before, field.attname)]
-    # its number and its whole stand above it; tokens say nothing to anybody
-    part_of = getattr(model, "PART_OF", "")
-    plain = [f for f in kept if not f.primary_key and f.name != part_of and not isinstance(f, models.UUIDField)]
+    return _kept(row)
+
+
+def _kept(row: Any, _before: Any = None, *, below: type[models.Model] | None = None) -> list[Any]:
+    """Its fields, without its number and its whole, which stand above it, and tokens, which say nothing to anybody."""
+    model = model_of(row)
+    part_of = "" if below not in (None, sources.whole_of(model)) else getattr(model, "PART_OF", "")
+    plain = [
+        field
+        for field in model._meta.concrete_fields
+        if hasattr(row, field.attname)
+        and not (field.primary_key or field.name == part_of or isinstance(field, models.UUIDField))
+    ]
     return [*plain, *_many(row)]
+
+
+@functools.cache
+def _fields_of(model: type[models.Model]) -> list[Any]:
+    return _kept(sources.history_of(model)())
+
+
+def fields_of(model: type[models.Model]) -> dict[str, str]:
+    """The label of each field whose changes the history of this model tells, by its name."""
+    return {field.name: label_of(field) for field in _fields_of(model)}
+
+
+def label_of(field: Any) -> str:
+    return capfirst(str(field.verbose_name))
 
 
 class _Teller:
@@ -198,6 +236,17 @@ class _Teller:
         self._names = names
         self._related = related
         self._beside = beside
+
+    def held(self, row: Any, fields: Sequence[Any]) -> Difference:
+        """What these fields of the row hold, whatever it changed."""
+        model = model_of(row)
+        told = [self._held(row, field) for field in fields]
+        return Difference(
+            row, model, self._names.then(model, row), [change for change in told if change.new != NOTHING]
+        )
+
+    def _held(self, row: Any, field: Any) -> FieldChange:
+        return FieldChange(field.name, label_of(field), NOTHING, self._said(field, row))
 
     def tell(self, row: Any, before: Any) -> Difference:
         model = model_of(row)
@@ -213,7 +262,7 @@ class _Teller:
             old = _now("(not kept)") if before is None else self._said(field, before)
         if old == new and before is not None and not field.many_to_many:  # a blink apart
             old, new = (f"{said} ({getattr(side, field.attname)})" for said, side in ((old, before), (new, row)))
-        return FieldChange(field.name, capfirst(str(field.verbose_name)), old, new, _pieces(old, new))
+        return FieldChange(field.name, label_of(field), old, new, _pieces(old, new))
 
     def _said(self, field: Any, side: Any) -> str:
         if field.is_relation:

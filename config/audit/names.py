@@ -31,8 +31,7 @@ class Names:
 
     def then(self, model: type[models.Model], row: Any) -> str:
         """What the row was called by what a history row of it keeps."""
-        fields = [field for field in model._meta.concrete_fields if hasattr(row, field.attname)]
-        instance = model(**{field.attname: getattr(row, field.attname) for field in fields})
+        instance = kept(model, row)
         for name in relations_named(model):
             related = self.row(related_model(model, name), getattr(row, attname_of(model, name)))
             if related is not None:
@@ -41,6 +40,12 @@ class Names:
             return said(instance)
         except ObjectDoesNotExist:
             return _("no. %(number)s") % {"number": instance.pk}
+
+
+def kept(model: type[models.Model], row: Any) -> models.Model:
+    """What a history row keeps, as a row of the model; nothing is read for it."""
+    fields = [field for field in model._meta.concrete_fields if hasattr(row, field.attname)]
+    return model(**{field.attname: getattr(row, field.attname) for field in fields})
 
 
 def said(row: Any) -> str:

@@ -26,6 +26,11 @@ def for_reader(instant: dt.datetime | None) -> str:
 
 
 @register.filter
+def in_both(instant: dt.datetime, zone_name: str) -> str:
+    return times.in_both(instant, zone_name)
+
+
+@register.filter
 def duration(span: dt.timedelta | None) -> str:
     return times.duration(span) if span is not None else ""
 

@@ -1,6 +1,7 @@
 """The admin of incidents, by page."""
 
 from incidents.admin import (
+    as_it_was,
     board,
     deadline,
     evidence,
@@ -14,6 +15,7 @@ from incidents.admin import (
 )
 
 __all__ = [
+    "as_it_was",
     "board",
     "deadline",
     "evidence",

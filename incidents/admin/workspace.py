@@ -284,8 +284,8 @@ class Workspace(OfIncident):
         return self.planned[SHOWN_PLANNED : SHOWN_PLANNED + SHOWN_LATER]
 
     @property
-    def instants(self) -> list[tuple[str, str]]:
-        """Each instant of the incident that is known, with its zone, in the order of its life."""
+    def instants(self) -> list[tuple[str, str, str]]:
+        """Name, label and time with its zone of each known instant of the incident, in the order of its life."""
         names = (
             "occurred_at",
             "detected_at",
@@ -298,8 +298,9 @@ class Workspace(OfIncident):
             "reopened_at",
             "closed_at",
         )
-        found = ((Incident._meta.get_field(name).verbose_name, getattr(self.incident, name)) for name in names)  # type: ignore[union-attr]
-        return [(str(label), times.for_reader(at)) for label, at in found if at is not None]
+        known = [name for name in names if getattr(self.incident, name) is not None]
+        labels = {name: str(Incident._meta.get_field(name).verbose_name) for name in known}  # type: ignore[union-attr]
+        return [(name, labels[name], times.for_reader(getattr(self.incident, name))) for name in known]
 
     @property
     def notices_url(self) -> str:

@@ -293,3 +293,6 @@ class Deadline(AuditedModel):
         if self.at_risk_at is not None and self.at_risk_at <= now:
             return Standing.AT_RISK
         return Standing.RUNNING
+
+    def standing_in_words(self, at: dt.datetime) -> str:
+        return str(self.standing(at).label)
