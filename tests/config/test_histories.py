@@ -12,7 +12,7 @@ from django.test import Client as Browser
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from agreements.models import Contact, ServiceAgreement, Severity, WarningPoint
+from agreements.models import Contact, Obligation, ServiceAgreement, Severity, WarningPoint
 from config.audit import as_it_was, histories
 from config.audit.as_it_was import Whole
 from config.audit.histories import Asked, ToldAct
@@ -77,9 +77,10 @@ def test_what_one_act_did_to_a_thing_and_to_its_parts_is_one_entry_the_newest_fi
 def test_parts_of_parts_are_told_with_the_whole_even_when_what_they_were_a_part_of_is_gone(
     northwind: ServiceAgreement,
 ) -> None:
-    commitment = cast.commit(northwind, "update", 3, severity=Severity.MEDIUM)
+    commitment = cast.commit(northwind, Obligation.UPDATE, 3, severity=Severity.MEDIUM)
     cast.warn(commitment, 50, has_contacts=True)
-    commitment.delete()
+    with acting(reason="No longer agreed."):
+        commitment.delete()
     told = [told for act in acts_of(northwind) for told in act.told if told.model is WarningPoint]
     assert [one.kind for one in told][:2] == ["-", "+"]
 
@@ -191,7 +192,8 @@ def saved(row: AuditedModel, instant: dt.datetime, **values: Any) -> None:
     for name, value in values.items():
         setattr(row, name, value)
     row._history_date = instant  # type: ignore[attr-defined]
-    row.save()
+    with acting(reason="They moved."):
+        row.save()
 
 
 def test_a_thing_stands_as_it_stood_with_its_parts(northwind: ServiceAgreement) -> None:
@@ -208,11 +210,12 @@ def test_a_thing_stands_as_it_stood_with_its_parts(northwind: ServiceAgreement) 
 
 
 def test_a_part_that_was_removed_is_gone_from_then_on_only(northwind: ServiceAgreement) -> None:
-    commitment = cast.commit(northwind, "update", 3, severity=Severity.MEDIUM)
+    commitment = cast.commit(northwind, Obligation.UPDATE, 3, severity=Severity.MEDIUM)
     then, name = then_of(commitment), str(commitment)
     removed = timezone.now() + dt.timedelta(hours=1)
     commitment._history_date = removed  # type: ignore[attr-defined]
-    commitment.delete()
+    with acting(reason="No longer agreed."):
+        commitment.delete()
 
     def names(instant: dt.datetime) -> list[str]:
         return [row.name for kind in whole(northwind, instant).parts for row in kind.rows]
@@ -222,7 +225,7 @@ def test_a_part_that_was_removed_is_gone_from_then_on_only(northwind: ServiceAgr
 
 
 def test_a_deadline_stands_as_the_clock_had_it_then(incident: Incident, olga: User) -> None:
-    declared = then_of(incident)
+    declared = acts_of(incident)[0].at
     deadlines = next(kind for kind in whole(incident, declared).parts if kind.title == "Deadlines")
     expected = {deadline.standing(declared).label for deadline in incident.deadlines.all()}
     assert {row.standing for row in deadlines.rows} == {str(label) for label in expected}
