@@ -231,7 +231,8 @@ def test_a_page_asks_as_many_queries_beside_two_hundred_rows_as_beside_ten_and_f
     grow(incident, MANY - FEW, FEW)
     many = counted(browser)
     assert few.keys() == many.keys()
-    assert {name: (few[name], many[name]) for name in few if few[name] != many[name] and name not in MAY_GROW} == {}
+    # a history asks less once the newest rows, which are all that it shows, are of fewer kinds
+    assert {name: (few[name], many[name]) for name in few if few[name] < many[name] and name not in MAY_GROW} == {}
     lists = {name: count for name, count in many.items() if name.endswith("_changelist")}
     assert len(lists) == len(admin.site._registry)
     assert {name: count for name, count in lists.items() if count > LIST_MOST} == {}

@@ -229,6 +229,9 @@ class ServiceAgreementAdmin(AgreementList, Comparing, Simulating):
         fixed = super().get_readonly_fields(request, obj)
         return fixed if obj is None else tuple(dict.fromkeys((*fixed, "reference", "client")))
 
+    def zone_beside(self, obj: ServiceAgreement) -> str:
+        return obj.client.time_zone
+
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
         return {"clause": presets.SEED_CLAUSE.format(hours="[X]"), **super().get_changeform_initial_data(request)}
 

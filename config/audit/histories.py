@@ -62,13 +62,10 @@ class Asked:
 
 @dataclass(frozen=True)
 class ToldAct:
-    """What one act did to it."""
+    """What one act did: to the thing itself first, then to its parts."""
 
+    newest: Any  # of its rows
     told: list[Difference]
-
-    @property
-    def newest(self) -> Any:
-        return self.told[0].row
 
     @property
     def at(self) -> dt.datetime:
@@ -111,10 +108,16 @@ def page(model: type[AuditedModel], pk: Any, *, asked: Asked, may: May, beside: 
         torn = sum(1 for _row in takewhile(lambda row: row[1] == last, reversed(shown)))
         shown = shown[: len(shown) - torn] or shown
     told = _told([head for head, _act in shown], tables(model), beside)
-    acts: dict[uuid.UUID, list[Difference]] = defaultdict(list)
+    acts: dict[uuid.UUID, list[Head]] = defaultdict(list)
     for head, act in shown:
-        acts[act].append(told[head].only(asked.field))
-    return Page([ToldAct(rows) for rows in acts.values()], shown[-1][0] if len(heads) > len(shown) else None)
+        acts[act].append(head)
+    found = [
+        ToldAct(
+            told[heads[0]].row, [told[head].only(asked.field) for head in sorted(heads, key=lambda head: head.table)]
+        )
+        for heads in acts.values()
+    ]
+    return Page(found, shown[-1][0] if len(heads) > len(shown) else None)
 
 
 def people(model: type[AuditedModel], pk: Any, *, may: May) -> list[str]:
