@@ -102,6 +102,23 @@ def test_pages_go_on_where_the_last_one_ended_and_show_each_row_once(
     assert len(seen) == len(set(seen)) == northwind.client.history.count() + Contact.history.count()
 
 
+def test_acts_of_one_instant_are_each_shown_on_some_page(
+    northwind: ServiceAgreement, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client, instant = northwind.client, timezone.now() + dt.timedelta(hours=1)
+    for number in range(2):
+        saved(client, instant, name=f"No. {number}")
+        saved(Contact(client=client, name="Kim", address=f"{number}@example.com"), instant)
+    monkeypatch.setattr(histories, "ROWS", 1)
+    seen, before = [], None
+    for _page in range(4):
+        page = histories.page(type(client), client.pk, asked=Asked(before=before), may=everything)
+        seen += [(told.model, told.row.pk) for act in page.acts for told in act.told]
+        before = page.older
+    assert [model.__name__ for model, _pk in seen] == ["Client", "Client", "Contact", "Contact"]
+    assert len(set(seen)) == 4
+
+
 def test_an_act_is_not_torn_by_the_end_of_a_page(incident: Incident, monkeypatch: pytest.MonkeyPatch) -> None:
     rows = sum(len(act.told) for act in acts_of(incident))
     for number in range(3):
