@@ -75,17 +75,25 @@ def plain(value: object) -> object:
     return f"'{text}" if text.startswith(FORMULA_STARTS) else text
 
 
-class _Digested:
+class Digested:
     """Writes text into a file as UTF-8 and digests it on the way."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file
         self._digest = hashlib.sha256()
+        self.size = 0
 
     def write(self, text: str) -> None:
-        data = text.encode()
+        self._add(text.encode())
+
+    def copy(self, file: IO[bytes]) -> None:
+        while part := file.read(2**20):
+            self._add(part)
+
+    def _add(self, data: bytes) -> None:
         self._digest.update(data)
         self._file.write(data)
+        self.size += len(data)
 
     @property
     def sha256(self) -> str:
@@ -108,15 +116,21 @@ def export(
             % {"most": CAP}
         )
     file: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - the response closes it
-    to, written = _Digested(file), -1  # the head is no row
+    to, written = Digested(file), -1  # the head is no row
     to.write(BYTE_ORDER_MARK)
     writer = csv.writer(to)
     for line in _lines(rows, columns):
         writer.writerow(line)
         written += 1
     opts = rows.model._meta
-    with transaction.atomic():
-        Export.objects.create(at=now, by=by, listed=opts.label_lower, query=query, rows=written, sha256=to.sha256)
-    file.seek(0)
+    record = Export(at=now, by=by, listed=opts.label_lower, query=query, rows=written, sha256=to.sha256)
     name = f"{slugify(str(opts.verbose_name_plural))}-{timezone.localtime(now):%Y-%m-%d-%H%M}.csv"
-    return FileResponse(file, as_attachment=True, filename=name, content_type="text/csv; charset=utf-8")
+    return handed_out(file, record, name=name, content_type="text/csv; charset=utf-8")
+
+
+def handed_out(file: IO[bytes], record: Export, *, name: str, content_type: str) -> FileResponse:
+    """The whole file as a download, the record of it committed before its first byte is sent."""
+    with transaction.atomic():
+        record.save(force_insert=True)
+    file.seek(0)
+    return FileResponse(file, as_attachment=True, filename=name, content_type=content_type)

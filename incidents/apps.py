@@ -12,9 +12,10 @@ class IncidentsConfig(AppConfig):
 
     def ready(self) -> None:
         from config import health
-        from config.audit import verification
-        from incidents import proof, watchdog  # know models, which are there only now
+        from config.audit import files, verification
+        from incidents import acknowledgement_link, proof, watchdog  # know models, which are there only now
 
         health.register(watchdog.red_problems)
         verification.register(proof.terms)
         verification.register(proof.acceptances)
+        files.register_mask(acknowledgement_link.masked)

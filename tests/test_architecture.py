@@ -12,6 +12,7 @@ from django.contrib import admin
 from django.core.management import call_command
 from django.db import models
 
+from config import __version__
 from config.admin import AuditedModelAdmin
 from config.history import AddedOnly, AuditedModel
 
@@ -86,6 +87,10 @@ def test_the_contract_clock_knows_nothing_of_django() -> None:
     for path in ("agreements/clock.py", "config/zones.py"):
         names = set(imported(ast.parse((ROOT / path).read_text())))
         assert not {name for name in names if name.split(".")[0] in ("django", "incidents", "reviews")}, path
+
+
+def test_the_version_is_said_once() -> None:
+    assert f'\nversion = "{__version__}"\n' in (ROOT / "pyproject.toml").read_text()
 
 
 # ── the audit trail ─────────────────────────────────────────────────────────────────────────────────────────────────
@@ -173,6 +178,7 @@ PAST_SAVE = {"update", "bulk_update", "bulk_create", "update_or_create"}
 NO_QUERYSETS = {
     "hashlib",
     "self._digest",
+    "digest",
     "context",
     "options",
     "self.fields",

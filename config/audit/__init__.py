@@ -13,6 +13,7 @@
     seals.py         each minute, what was added is closed by a seal
     verification.py  whether all of it is what was sealed, and the live rows are what it says
     anchors.py       the head of the chain, to be kept elsewhere
+    files.py         one thing with all that belongs to it, as files to take away (file_check.py: as they were?)
 
 What writes the rows is config/history.py.
 """

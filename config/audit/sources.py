@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any, cast
 
 from django.apps import apps
 from django.db import models
+from django.db.models import QuerySet
 
 from config.history import AddedOnly, AuditedModel
 
@@ -66,3 +68,44 @@ def all_parts_of(model: type[models.Model]) -> Iterator[tuple[type[models.Model]
         yield part, name
         for deeper, lookup in all_parts_of(part):
             yield deeper, f"{lookup}__{name}"
+
+
+Rows = QuerySet[Any, Any]
+
+
+@dataclass(frozen=True)
+class Table:
+    """One table of the trail whose rows belong to acts: of which model they tell, and how it names what all have."""
+
+    model: type[models.Model]
+    rows_of: type[models.Model]
+    at: str
+    key: str
+    actor: str
+
+    @property
+    def label(self) -> str:
+        return self.model._meta.label_lower
+
+    @property
+    def is_history(self) -> bool:
+        return self.model is not self.rows_of
+
+    def rows(self) -> Rows:
+        """In no order."""
+        return self.rows_of._default_manager.order_by()
+
+    def newest_first(self, rows: Rows) -> Rows:
+        return rows.order_by(f"-{self.at}", f"-{self.key}")
+
+
+@functools.cache
+def tables() -> tuple[Table, ...]:
+    """All whose rows belong to an act, by label: all histories, and what is its own record of an act."""
+    histories = [Table(model, history_of(model), "history_date", "history_id", "history_user") for model in audited()]
+    records = [
+        Table(model, model, "at", "id", "actor")
+        for model in apps.get_models()
+        if issubclass(model, AddedOnly) and "request_id" in {own.name for own in model._meta.fields}
+    ]
+    return tuple(sorted([*histories, *records], key=lambda table: table.label))

@@ -8,11 +8,14 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
-from django.http import HttpRequest, HttpResponse
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from config.admin.files import whole_view
 from config.forms import ActForm
 from incidents.admin import compose, declare, goes_out
 from incidents.admin import evidence as evidence_pages
@@ -20,6 +23,8 @@ from incidents.admin.incident_list import IncidentList
 from incidents.admin.verbs import VERBS, Note, TellForm
 from incidents.admin.workspace import GOES_OUT, with_parts, workspace_of
 from incidents.models import Incident
+
+WHOLE = "incidents_incident_whole_export"
 
 # ── the page ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -45,6 +50,7 @@ class IncidentAdmin(IncidentList):
             path("add/ahead/", self.admin_site.admin_view(declare.ahead), name=declare.AHEAD),
             path("<int:object_id>/evidence/<int:client_id>/", page, name=evidence_pages.PAGE),
             path("<int:object_id>/evidence/<int:client_id>.pdf", pdf, name=evidence_pages.PDF),
+            path("<int:object_id>/whole/", self.admin_site.admin_view(self.whole_view), name=WHOLE),
             path("<int:object_id>/goes-out/<int:deadline_id>/<str:moment>/", preview, name=GOES_OUT),
             path("<int:object_id>/goes-out/<int:deadline_id>/<str:moment>/mail/", mail, name=goes_out.MAIL),
             *(self._draft_url(form_class) for form_class in VERBS if issubclass(form_class, TellForm)),
@@ -56,6 +62,15 @@ class IncidentAdmin(IncidentList):
         name = f"incidents_incident_{form_class.slug}_mail"
         pattern: URLPattern = path(f"<int:object_id>/{form_class.slug}/mail/", view, name=name)
         return pattern
+
+    def whole_view(self, request: HttpRequest, object_id: int) -> HttpResponseBase:
+        """All that belongs to it, as files."""
+        incident = self.get_object(request, str(object_id))
+        if not self.has_view_permission(request, incident):
+            raise PermissionDenied
+        if incident is None:
+            raise Http404
+        return whole_view(request, incident, incident.reference)
 
     def add_view(
         self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None

@@ -1,4 +1,4 @@
-"""`manage.py audit verify | anchor | seal | grants`: the audit trail from the command line."""
+"""`manage.py audit verify | anchor | seal | grants | verify-files`: the audit trail from the command line."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import connection
 
 from config import times
-from config.audit import anchors, database_role, seals, verification
+from config.audit import anchors, database_role, file_check, seals, verification
 from config.models import Seal
 
 
@@ -20,7 +20,8 @@ class Command(BaseCommand):
     help = (
         "verify: read the whole trail and name what was changed, removed or slipped in since it was sealed; exits 1 if "
         "there is anything. anchor: print the head of the chain, to be kept elsewhere. seal: seal now what was added. "
-        "grants: what a PostgreSQL role needs that runs the product and owns nothing of it."
+        "grants: what a PostgreSQL role needs that runs the product and owns nothing of it. "
+        "verify-files: whether an export of the trail or of one incident is as it was made; reads no database."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -39,6 +40,10 @@ class Command(BaseCommand):
         grants = actions.add_parser("grants", help="what a PostgreSQL role needs that owns none of the tables")
         grants.add_argument("--role", required=True, help="a role that exists and may sign in")
         grants.add_argument("--apply", action="store_true", help="run the statements instead of printing them")
+        files = actions.add_parser("verify-files", help="check exported files by themselves")
+        files.add_argument(
+            "path", type=Path, help="the ZIP as it was downloaded, or the folder that it was unpacked to"
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         does: dict[str, Callable[..., None]] = {
@@ -46,6 +51,7 @@ class Command(BaseCommand):
             "anchor": self._anchor,
             "seal": self._seal,
             "grants": self._grants,
+            "verify-files": self._verify_files,
         }
         does[options["action"]](**options)
 
@@ -113,3 +119,16 @@ class Command(BaseCommand):
         """A line that renews itself for a person; nothing in a log."""
         if sys.stderr.isatty():
             self.stderr.write(f"\r{done:,} of {total:,} rows …", ending="\n" if done >= total else "")
+
+    def _verify_files(self, *, path: Path, **options: Any) -> None:
+        try:
+            report = file_check.check(path)
+        except OSError as error:
+            raise CommandError(f"{path} cannot be read: {error.strerror}.") from error
+        for line in report.said:
+            self.stdout.write(line)
+        for finding in report.findings:
+            self.stdout.write(finding)
+        if report.findings:
+            raise CommandError(f"Not as it was exported: {len(report.findings):,} found.", returncode=1)
+        self.stdout.write(f"{report.files} files with {report.rows:,} rows: all as they were exported.")
