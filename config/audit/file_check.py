@@ -10,6 +10,7 @@ import hashlib
 import json
 import re
 import stat
+import struct
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
@@ -26,6 +27,8 @@ LARGEST_MANIFEST = 1024**2
 _CHUNK = 1024**2
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", re.ASCII)
 _SUM = re.compile(r"([0-9a-f]{64})  (.+)")
+#: What reading a ZIP raises that is none, whatever is wrong with it.
+_DAMAGED = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, OSError, RuntimeError, ValueError, OverflowError)
 _PACKED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
 
@@ -85,8 +88,8 @@ class _Folder:
 
 
 class _Zip:
-    def __init__(self, path: Path) -> None:
-        self._zip = zipfile.ZipFile(path)
+    def __init__(self, file: IO[bytes]) -> None:
+        self._zip = zipfile.ZipFile(file)
 
     def names(self) -> list[str]:
         found = self._zip.infolist()
@@ -126,16 +129,21 @@ def check(path: Path) -> Report:
         if path.is_dir():
             _check(_Folder(path), report)
         else:
-            if path.stat().st_size > LARGEST:
-                raise Unreadable("It is larger than any export of ours.")
-            with path.open("rb") as file:
-                report.sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-            _check(_Zip(path), report)
+            _check_zip(path, report)
     except Unreadable as why:
         report.findings.append(str(why))
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError):
-        report.findings.append("It is no ZIP file, or a damaged one.")
     return report
+
+
+def _check_zip(path: Path, report: Report) -> None:
+    if path.stat().st_size > LARGEST:
+        raise Unreadable("It is larger than any export of ours.")
+    with path.open("rb") as file:
+        report.sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+        try:
+            _check(_Zip(file), report)
+        except _DAMAGED as error:
+            raise Unreadable("It is no ZIP file, or a damaged one.") from error
 
 
 def _check(files: _Files, report: Report) -> None:
