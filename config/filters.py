@@ -29,7 +29,7 @@ from django.utils.http import urlencode
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _now
 
-from config import bulk, exports, instants
+from config import bulk, exports, instants, scope
 from config.admin import AuditedModelAdmin, list_of
 from config.forms import DayField, DayInput
 from config.models import User
@@ -75,9 +75,10 @@ class NameInput(forms.TextInput):
     def __init__(self, source: models.ForeignKey[Any, Any], attrs: dict[str, Any] | None = None) -> None:
         super().__init__({"autocomplete": "off", "maxlength": 200, **(attrs or {})})
         self.source = source
+        self.reader: Any = None  # who reads it, which the filter says
 
     def format_value(self, value: Any) -> str | None:
-        found = _by_key(self.source.related_model, value)
+        found = _by_key(self.source.related_model, value, self.reader)
         return str(found) if found is not None else super().format_value(value)
 
     def render(
@@ -94,11 +95,11 @@ class NameInput(forms.TextInput):
         return f"{reverse('admin:autocomplete')}?{urlencode(asked)}"
 
 
-def _by_key(model: Any, value: Any) -> models.Model | None:
+def _by_key(model: Any, value: Any, reader: Any) -> models.Model | None:
     text = str(value or "")
     if not (text.isascii() and text.isdecimal() and len(text) < 19):
         return None
-    found: models.Model | None = model._default_manager.filter(pk=text).first()
+    found: models.Model | None = scope.visible(model._default_manager.filter(pk=text), reader).first()
     return found
 
 
@@ -120,15 +121,26 @@ class NameFilter(django_filters.CharFilter):  # type: ignore[misc]  # the librar
         self.reach: Reach = reach or (lambda queryset, keys: queryset.filter(**{f"{source.name}__in": keys}))
         super().__init__(label=label, widget=NameInput(source), max_length=200, **options)
 
+    @property
+    def field(self) -> forms.Field:
+        found: forms.Field = super().field
+        found.widget.reader = self.parent.request.user  # type: ignore[attr-defined]
+        return found
+
     def filter(self, queryset: models.QuerySet[Any], value: str | None) -> models.QuerySet[Any]:
         return self.reach(queryset, self.keys(value)) if value else queryset
 
     def keys(self, value: str) -> list[Any]:
         model: Any = self.source.related_model
-        found = _by_key(model, value)
+        reader = self.parent.request.user
+        found = _by_key(model, value, reader)
         if found is not None:
             return [found.pk]
-        return list(self.named(model._default_manager.all(), value).order_by().values_list("pk", flat=True))
+        return list(
+            self.named(scope.visible(model._default_manager.all(), reader), value)
+            .order_by()
+            .values_list("pk", flat=True)
+        )
 
     def named(self, queryset: Any, value: str) -> models.QuerySet[Any]:
         return queryset.named(value)  # type: ignore[no-any-return]
@@ -210,7 +222,7 @@ class FilteredChangeList(ChangeList):
 
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)
-        self.result_list = self.model_admin.with_columns(self.result_list)
+        self.result_list = self.model_admin.with_columns(self.result_list, request.user)
 
 
 class FilteredAdmin(AuditedModelAdmin):
@@ -224,7 +236,7 @@ class FilteredAdmin(AuditedModelAdmin):
     bulk_forms: Sequence[type[bulk.BulkForm]] = ()
     change_list_template = "admin/filtered_list.html"
 
-    def with_columns(self, rows: models.QuerySet[Any]) -> models.QuerySet[Any]:
+    def with_columns(self, rows: models.QuerySet[Any], reader: Any) -> models.QuerySet[Any]:
         """With what columns show of other tables, in a fixed number of queries; asked for what is shown alone."""
         return rows
 
@@ -278,7 +290,7 @@ class FilteredAdmin(AuditedModelAdmin):
         columns = [exports.column(self.model, entry) for entry in self.export_columns]
         try:
             listed = self.get_changelist_instance(request)
-            rows = self.with_columns(listed.queryset)
+            rows = self.with_columns(listed.queryset, by)
             return exports.export(rows, columns, query=request.GET.urlencode(), by=by, now=instants.now())
         except IncorrectLookupParameters:
             return HttpResponseRedirect(list_of(self.model))

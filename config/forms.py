@@ -221,6 +221,11 @@ class ActForm(forms.Form):
         """Whether the button is shown; the verb itself decides when it is pressed."""
         return True
 
+    @classmethod
+    def is_in_scope(cls, subject: Any, by: Any) -> bool:
+        """Whether it touches no client whom this person does not see (config/scope.py)."""
+        return True
+
     def explanation(self) -> str | Promise:
         """What will happen, in a sentence; shown above the form."""
         return ""

@@ -273,6 +273,11 @@ class AuditedModel(models.Model):
     PART_OF: ClassVar[str] = ""
     #: The foreign keys that `str` of a row follows, so that many rows can be named in one query.
     NAMED_WITH: ClassVar[tuple[str, ...]] = ()
+    #: The lookup from here to the client (agreements.Client) whose matter a row is: "agreement__client". A part without
+    #: one of its own goes by way of its whole; "" for what belongs to no client.
+    CLIENT_PATH: ClassVar[str] = ""
+    #: Fields in which people, or verbs in their name, write about any client (config/scope.py).
+    NAMES_CLIENTS_IN: ClassVar[tuple[str, ...]] = ()
     #: Fields of a row that is kept already that change only for a reason, as it is removed only for one
     #: (21 CFR 11.10(e), the "why").
     NEED_REASON: ClassVar[frozenset[str]] = frozenset()
@@ -365,6 +370,7 @@ class AddedOnly(models.Model):
     BODIES: ClassVar[tuple[str, ...]] = ()
     #: Whether rows are sealed by their rising key (config/audit/seals.py); False for what proves itself.
     IS_SEALED: ClassVar[bool] = True
+    CLIENT_PATH: ClassVar[str] = ""
 
     class Meta:
         abstract = True

@@ -16,7 +16,7 @@ from django.urls import reverse
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
-from config import counts
+from config import counts, scope
 
 #: Beyond this it says “99+”.
 COUNTED_UP_TO = 99
@@ -77,7 +77,7 @@ class Line:
 def lines(entries: Sequence[Entry], request: HttpRequest, now: dt.datetime) -> list[tuple[Part, list[Line]]]:
     """The parts that have anything for this person, each with its lines."""
     urls = {entry: entry.url for entry in entries if entry.is_for(request)}
-    numbers = _counts(urls, now)
+    numbers = _counts(urls, request, now)
     here = _current(list(urls.values()), request.path)
     said: Literal["page", "true"] = "page" if here == request.path else "true"
     found = [Line(entry, url, numbers.get(entry), said if url == here else "") for entry, url in urls.items()]
@@ -85,9 +85,11 @@ def lines(entries: Sequence[Entry], request: HttpRequest, now: dt.datetime) -> l
     return [(part, lines) for part, lines in by_part.items() if lines]
 
 
-def _counts(entries: Iterable[Entry], now: dt.datetime) -> dict[Entry, int]:
+def _counts(entries: Iterable[Entry], request: HttpRequest, now: dt.datetime) -> dict[Entry, int]:
     counted = [(entry, entry.count) for entry in entries if entry.count]
-    numbers = counts.how_many([count.rows(now) for _entry, count in counted], up_to=COUNTED_UP_TO)
+    numbers = counts.how_many(
+        [scope.visible(count.rows(now), request.user) for _entry, count in counted], up_to=COUNTED_UP_TO
+    )
     return {entry: number for (entry, _count), number in zip(counted, numbers, strict=True)}
 
 

@@ -18,7 +18,7 @@ from django.utils.cache import patch_vary_headers
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
-from config import counts, first_steps, health, instants, navigation, own_settings
+from config import counts, first_steps, health, instants, navigation, own_settings, scope
 from config.navigation import Entry
 
 #: The apps in the order in which people need them; what is not named comes last.
@@ -114,7 +114,7 @@ class DueNoticeSite(admin.AdminSite):
         """The tiles in the order in which people need them, and how many rows the others have: one query."""
         ordered = sorted(self._tiles, key=lambda make: _rank(make.__module__.partition(".")[0]))
         made = [tile for make in ordered if (tile := make(request, now)) is not None]
-        numbers = counts.how_many([*(tile.rows for tile in made), *others])
+        numbers = counts.how_many([*(scope.visible(tile.rows, request.user) for tile in made), *others])
         tiles = [replace(tile, count=number) for tile, number in zip(made, numbers, strict=False)]
         return [tile for tile in tiles if tile.count or tile.is_shown_empty], numbers[len(made) :]
 

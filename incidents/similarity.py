@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from agreements.models import Service
 from incidents.models import AffectedService, Incident
+from incidents.models.incident import IncidentQuerySet
 
 SHOWN = 5
 COMPARED = 200  # titles: those of the newest open incidents
@@ -27,19 +28,23 @@ class Similar:
         return ", ".join(self.services)
 
 
-def similar_to(title: str, services: Collection[Service]) -> list[Similar]:
-    """The newest that share a service, then those whose titles are alike; at most three queries, no join in any."""
-    sharing = _sharing(services)
+def similar_to(title: str, services: Collection[Service], among: IncidentQuerySet | None = None) -> list[Similar]:
+    """The newest that share a service, then those whose titles are alike; at most three queries, no join in any.
+
+    `among` are the open ones that its reader sees, if not all.
+    """
+    among = Incident.objects.open() if among is None else among
+    sharing = _sharing(services, among)
     known = {similar.incident.pk for similar in sharing}
-    alike = [incident for incident in _alike(title) if incident.pk not in known]
+    alike = [incident for incident in _alike(title, among) if incident.pk not in known]
     return [*sharing, *(Similar(incident, ()) for incident in alike)][:SHOWN]
 
 
-def _sharing(services: Collection[Service]) -> list[Similar]:
+def _sharing(services: Collection[Service], among: IncidentQuerySet) -> list[Similar]:
     if not services:
         return []
     affected = AffectedService.objects.filter(service__in=services)
-    found = list(Incident.objects.open().filter(pk__in=affected.values("incident"))[:SHOWN])
+    found = list(among.filter(pk__in=affected.values("incident"))[:SHOWN])
     names = {service.pk: service.name for service in services}
     shared: dict[int, list[str]] = {incident.pk: [] for incident in found}
     for incident, service in affected.filter(incident__in=found).values_list("incident", "service"):
@@ -47,11 +52,11 @@ def _sharing(services: Collection[Service]) -> list[Similar]:
     return [Similar(incident, tuple(sorted(shared[incident.pk]))) for incident in found]
 
 
-def _alike(title: str) -> Iterable[Incident]:
+def _alike(title: str, among: IncidentQuerySet) -> Iterable[Incident]:
     words = _words(title)
     if not words:
         return []
-    newest = Incident.objects.open().only("reference", "title", "severity", "declared_at")[:COMPARED]
+    newest = among.only("reference", "title", "severity", "declared_at")[:COMPARED]
     return (incident for incident in newest if _likeness(words, _words(incident.title)) >= _ALIKE)
 
 

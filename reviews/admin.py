@@ -203,7 +203,7 @@ class PostIncidentReviewAdmin(FilteredAdmin):
         opened = zoned(PostIncidentReview, "opened_at")
         return ("__str__", "severity_badge", "facilitator", opened, "actions_done", "completion")
 
-    def with_columns(self, rows: QuerySet[Any]) -> QuerySet[Any]:
+    def with_columns(self, rows: QuerySet[Any], reader: Any) -> QuerySet[Any]:
         return rows.prefetch_related("actions")
 
     @admin.display(description=_("severity"))

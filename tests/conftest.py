@@ -26,6 +26,7 @@ ROLE_MIGRATIONS = (
     "config.migrations.0009_event_roles",
     "agreements.migrations.0003_roles",
     "agreements.migrations.0007_definition_roles",
+    "agreements.migrations.0013_client_scope_roles",
     "incidents.migrations.0002_roles",
     "incidents.migrations.0005_delivery_roles",
     "incidents.migrations.0008_message_template_roles",

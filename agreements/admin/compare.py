@@ -72,7 +72,7 @@ class Comparing(AuditedModelAdmin):
     def buttons(self, request: HttpRequest, obj: models.Model) -> list[Button]:
         """Where there is another version to compare with."""
         found = super().buttons(request, obj)
-        has_others = ServiceAgreement.objects.filter(reference=obj.reference).exclude(pk=obj.pk).exists()  # type: ignore[attr-defined]
+        has_others = self.get_queryset(request).filter(reference=obj.reference).exclude(pk=obj.pk).exists()  # type: ignore[attr-defined]
         return [*found, Button(LABEL, act_url(obj, SLUG), SLUG)] if has_others else found
 
     def compare_view(self, request: HttpRequest, object_id: int) -> HttpResponse:
@@ -81,10 +81,10 @@ class Comparing(AuditedModelAdmin):
             return HttpResponseNotAllowed(READING_METHODS)
         if not self.has_view_permission(request):
             raise PermissionDenied
-        agreement = ServiceAgreement.objects.filter(pk=object_id).first()
+        agreement = self.get_queryset(request).filter(pk=object_id).first()
         if agreement is None:
             raise Http404
-        versions = ServiceAgreement.objects.filter(reference=agreement.reference).order_by("-version")
+        versions = self.get_queryset(request).filter(reference=agreement.reference).order_by("-version")
         form = Choice(request.GET if {"old", "new"} & request.GET.keys() else _first_choice(agreement), versions)
         context = {
             **self.admin_site.each_context(request),

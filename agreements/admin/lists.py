@@ -131,7 +131,7 @@ class ClientList(FilteredAdmin):
         admin.display(description=_("agreements in force"))(lambda client: ", ".join(map(str, client.agreed))),
     )
 
-    def with_columns(self, rows: QuerySet[Any]) -> QuerySet[Any]:
+    def with_columns(self, rows: QuerySet[Any], reader: Any) -> QuerySet[Any]:
         agreed = ServiceAgreement.objects.in_force(timezone.now()).order_by("reference")
         return rows.prefetch_related(Prefetch("agreements", agreed, to_attr="agreed"))
 

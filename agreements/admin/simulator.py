@@ -112,7 +112,7 @@ class Simulating(AuditedModelAdmin):
             return HttpResponseNotAllowed(READING_METHODS)
         if not self.has_view_permission(request):
             raise PermissionDenied
-        agreements = ServiceAgreement.objects.select_related("client", "calendar", "owner")
+        agreements = self.get_queryset(request).select_related("client", "calendar", "owner")
         agreement = agreements.filter(pk=object_id).first()
         if agreement is None:
             raise Http404

@@ -61,6 +61,7 @@ class ServiceAgreement(AuditedModel):
     refuses two versions of one reference that are in force at the same instant.
     """
 
+    CLIENT_PATH = "client"
     NEED_REASON = frozenset(
         {
             "reference",

@@ -26,6 +26,7 @@ class ClientQuerySet(FoundByWords["Client"]):
 class Client(AuditedModel):
     """Who an agreement is with."""
 
+    CLIENT_PATH = "pk"
     NEED_REASON = frozenset({"is_active"})
 
     name = LineField(_("name"), max_length=120, unique=True)

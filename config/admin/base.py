@@ -20,7 +20,7 @@ from django.utils.text import capfirst
 from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
 
-from config import instants
+from config import instants, scope
 from config.admin.histories import READING_METHODS, HistoryPages
 from config.admin.reasons import ReasonForm
 from config.admin.values import act_url, page_of, zoned
@@ -84,7 +84,7 @@ class AuditedModelAdmin(HistoryPages):
     ) -> HttpResponse:
         if request.method not in READING_METHODS:
             return HttpResponseNotAllowed(READING_METHODS)
-        if not (object_id.isdecimal() and version_id.isdecimal()):
+        if not (object_id.isdecimal() and version_id.isdecimal()) or self._is_out_of_scope(request, object_id):
             raise Http404
         request.is_reading_history = True  # type: ignore[attr-defined]
         context = {"change_history": False, **(extra_context or {})}
@@ -98,6 +98,26 @@ class AuditedModelAdmin(HistoryPages):
 
     def revert_disabled(self, request: HttpRequest, obj: models.Model | None = None) -> bool:
         return True
+
+    # who sees what (config/scope.py)
+
+    def get_queryset(self, request: HttpRequest) -> Any:
+        return scope.visible(super().get_queryset(request), request.user)
+
+    def get_history_queryset(self, request: HttpRequest, *args: Any, **options: Any) -> models.QuerySet[Any]:
+        return scope.visible(super().get_history_queryset(request, *args, **options), request.user)
+
+    def get_field_queryset(self, db: Any, db_field: Any, request: HttpRequest) -> models.QuerySet[Any] | None:
+        """What a field offers, and takes."""
+        offered: models.QuerySet[Any] | None = super().get_field_queryset(db, db_field, request)
+        if scope.clients_of(request.user) is None:
+            return offered
+        everything = db_field.remote_field.model._default_manager.all()
+        return scope.visible(everything if offered is None else offered, request.user)
+
+    def _is_out_of_scope(self, request: HttpRequest, object_id: str) -> bool:
+        """The library shows the history of what the list does not have, as of what was deleted."""
+        return scope.clients_of(request.user) is not None and self.get_object(request, object_id) is None
 
     # who may do what
 
@@ -191,7 +211,7 @@ class AuditedModelAdmin(HistoryPages):
         return [
             Button(act.label, act_url(obj, act.slug), act.slug)
             for act in self.get_acts()
-            if request.user.has_perm(act.permission) and act.is_lawful(obj)
+            if request.user.has_perm(act.permission) and act.is_lawful(obj) and act.is_in_scope(obj, request.user)
         ]
 
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
@@ -222,6 +242,9 @@ class AuditedModelAdmin(HistoryPages):
         obj = self.get_object(request, str(object_id))
         if obj is None:
             raise Http404
+        if not form_class.is_in_scope(obj, request.user):
+            self.message_user(request, scope.REFUSAL, messages.WARNING)
+            return HttpResponseRedirect(page_of(obj))
         if request.method != "POST" and not form_class.is_lawful(obj):
             refusal = _now("“%(act)s” is not possible now.") % {"act": form_class.label}
             self.message_user(request, refusal, messages.WARNING)

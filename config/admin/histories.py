@@ -18,9 +18,9 @@ from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
 from simple_history.admin import SimpleHistoryAdmin
 
-from config import times
+from config import scope, times
 from config.audit import as_it_was, differences, histories
-from config.audit.histories import Asked, Head, May
+from config.audit.histories import Asked, Head, May, See
 from config.forms import InstantField
 from config.history import AuditedModel
 
@@ -75,15 +75,15 @@ class HistoryPages(SimpleHistoryAdmin):  # type: ignore[misc]  # the library shi
         if not object_id.isdecimal():
             raise Http404
         obj = self._of_history(request, object_id)
-        may = self._may_view(request)
-        people = histories.people(self.model, obj.pk, may=may)
+        may, see = self._may_view(request), self._see(request)
+        people = histories.people(self.model, obj.pk, may=may, see=see)
         form = HistoryFilter(request.GET, model=self.model, people=people, may=may)
         asked = form.asked(Head.parse(request.GET.get("before", "")))
         beside = self.zone_beside(obj)
-        page = histories.page(self.model, obj.pk, asked=asked, may=may, beside=beside)
+        page = histories.page(self.model, obj.pk, asked=asked, may=may, see=see, beside=beside)
         context = {
             "form": form,
-            "answer": self._answer(obj, asked, beside),
+            "answer": self._answer(obj, asked, see, beside),
             "acts": page.acts,
             "beside": beside,
             "newest_url": self._address(request, None) if asked.before else "",
@@ -101,11 +101,13 @@ class HistoryPages(SimpleHistoryAdmin):  # type: ignore[misc]  # the library shi
         now = timezone.now()
         form = InstantForm({"at": request.GET.get("at") or now.isoformat()}, auto_id="as-it-was-%s")
         at = form.cleaned_data["at"] if form.is_valid() else None
-        may, beside = self._may_view(request), self.zone_beside(obj)
-        whole = as_it_was.whole(self.model, obj.pk, at, may=may, beside=beside) if at and at <= now else None
+        whole = None
+        if at and at <= now:
+            may, see, beside = self._may_view(request), self._see(request), self.zone_beside(obj)
+            whole = as_it_was.whole(self.model, obj.pk, at, may=may, see=see, beside=beside)
         context = {
             "form": InstantForm(initial={"at": at}, auto_id="as-it-was-%s") if at else form,
-            "at": at and times.in_both(at, beside),
+            "at": at and times.in_both(at, self.zone_beside(obj)),
             "whole": whole,
             "refusal": self._refusal(obj, at, now) if at and whole is None else "",
         }
@@ -132,7 +134,8 @@ class HistoryPages(SimpleHistoryAdmin):  # type: ignore[misc]  # the library shi
         """The object, or, where it was removed, the last that is known of it."""
         obj = self.get_queryset(request).filter(pk=object_id).first()
         if obj is None and not self.model._base_manager.filter(pk=object_id).exists():
-            row = self.model.history.filter(**{self.opts.pk.attname: object_id}).order_by("-history_id").first()
+            kept = scope.visible(self.model.history.filter(**{self.opts.pk.attname: object_id}), request.user)
+            row = kept.order_by("-history_id").first()
             obj = row.instance if row else None
         if obj is None:
             raise Http404
@@ -147,16 +150,19 @@ class HistoryPages(SimpleHistoryAdmin):  # type: ignore[misc]  # the library shi
 
         return may
 
+    def _see(self, request: HttpRequest) -> See:
+        return lambda rows: scope.visible(rows, request.user)
+
     def _address(self, request: HttpRequest, before: Head | None) -> str:
         """The same page with the same filters, from there on."""
         kept = {name: value for name, value in request.GET.items() if name != "before" and value}
         return "?" + urlencode({**kept, "before": str(before)} if before else kept)
 
-    def _answer(self, obj: Any, asked: Asked, beside: str) -> str:
+    def _answer(self, obj: Any, asked: Asked, see: See, beside: str) -> str:
         """In one sentence who last changed the field that is asked for, and why."""
         if not asked.field or asked.part not in (None, self.model) or asked.who:
             return ""
-        told = histories.last_change(self.model, obj.pk, asked.field, beside=beside)
+        told = histories.last_change(self.model, obj.pk, asked.field, see=see, beside=beside)
         label = differences.fields_of(self.model)[asked.field]
         if told is None:
             return _now("The audit trail tells of no change of “%(field)s”.") % {"field": label}

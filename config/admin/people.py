@@ -38,6 +38,10 @@ def people() -> Step:
     )
 
 
+#: Tables below the form of a person, which floors above add.
+INLINES: list[type[admin.TabularInline[Any, Any]]] = []
+
+
 @admin.register(User)
 class PersonAdmin(AuditedModelAdmin, UserAdmin):  # type: ignore[type-arg, misc]  # Django's forms, our base
     """People who sign in, with their roles. Somebody who leaves is deactivated, never deleted."""
@@ -80,6 +84,10 @@ class PersonAdmin(AuditedModelAdmin, UserAdmin):  # type: ignore[type-arg, misc]
             (name, {**options, "fields": [field for field in options["fields"] if field != "password"]})
             for name, options in fieldsets
         ]
+
+    def get_inlines(self, request: HttpRequest, obj: models.Model | None) -> Any:
+        """A new account is saved first, as its role is given afterwards, too."""
+        return [] if obj is None else INLINES
 
     def formfield_for_manytomany(self, db_field: Any, request: HttpRequest, **options: Any) -> Any:
         """There are four roles: boxes to tick say more than lists to move them between."""

@@ -17,7 +17,7 @@ from django.utils.text import capfirst
 
 from config.audit import differences
 from config.audit.differences import Difference
-from config.audit.histories import May, trails
+from config.audit.histories import May, See, all_of, trails
 from config.audit.names import kept
 from config.history import AuditedModel
 
@@ -51,8 +51,8 @@ class Whole:
     parts: list[Kind]
 
 
-#: Given the number of the whole and the instant: the parts of a kind of which the trail keeps no first row.
-Maker = Callable[[Any, dt.datetime], list[Stood]]
+#: Given the number of the whole, the instant, and what leaves of rows those that the reader sees: the parts of a kind of which the trail keeps no first row.
+Maker = Callable[[Any, dt.datetime, See], list[Stood]]
 _MAKERS: dict[type[models.Model], Maker] = {}
 
 
@@ -66,9 +66,11 @@ def tells(part: type[models.Model]) -> Callable[[Maker], Maker]:
     return register
 
 
-def whole(model: type[AuditedModel], pk: Any, at: dt.datetime, *, may: May, beside: str = "UTC") -> Whole | None:
+def whole(
+    model: type[AuditedModel], pk: Any, at: dt.datetime, *, may: May, see: See = all_of, beside: str = "UTC"
+) -> Whole | None:
     """None where it did not exist then. As many queries however many parts it had."""
-    (_model, own), *parts = trails(model, pk)
+    (_model, own), *parts = trails(model, pk, see)
     row = own.filter(history_date__lte=at).order_by("-history_date", "-history_id").first()
     if row is None or row.history_type == "-":
         return None
@@ -81,7 +83,7 @@ def whole(model: type[AuditedModel], pk: Any, at: dt.datetime, *, may: May, besi
     for part, rows in found.items():
         shown = [_stood(next(told), at) for _row in rows[:SHOWN]]
         kinds.append(Kind(_title(part), shown, len(rows) > SHOWN))
-    made = [(part, _MAKERS[part](pk, at)) for part, _trail in parts if part in _MAKERS and may(part)]
+    made = [(part, _MAKERS[part](pk, at, see)) for part, _trail in parts if part in _MAKERS and may(part)]
     kinds += [Kind(_title(part), rows[:SHOWN], len(rows) > SHOWN) for part, rows in made]
     return Whole(itself, [kind for kind in kinds if kind.rows])
 

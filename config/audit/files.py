@@ -27,7 +27,7 @@ from django.utils.functional import Promise
 from django.utils.text import capfirst, slugify
 from django.utils.translation import gettext_lazy as _
 
-from config import __version__, exports
+from config import __version__, exports, scope
 from config.audit import canonical, differences, file_check, sources
 from config.audit.names import Names, related_model
 from config.audit.sources import Rows, Table
@@ -68,8 +68,8 @@ def of_whole(row: models.Model, may_view: Callable[[type[models.Model]], bool], 
     parts = {model: model._base_manager.filter(pk=row.pk)}
     for part, lookup in sources.all_parts_of(model):
         if may_view(part):
-            parts[part] = part._base_manager.filter(**{lookup: row.pk})
-    found, copies = _history(row, may_view), _copies(parts)
+            parts[part] = scope.visible(part._base_manager.filter(**{lookup: row.pk}), ticket.by)
+    found, copies = _history(row, may_view, ticket.by), _copies(parts)
     _refuse_more_than_the_cap([*(rows for _table, rows in found), *parts.values(), *copies.values()])
     with translation.override("en"):
         named = {str(own._meta.verbose_name_plural): rows for own, rows in parts.items() if own is not model}
@@ -79,7 +79,9 @@ def of_whole(row: models.Model, may_view: Callable[[type[models.Model]], bool], 
     return _handed_out({"what": opts.label_lower, "id": row.pk, "name": str(row)}, sheets, record, ticket)
 
 
-def _history(row: models.Model, may_view: Callable[[type[models.Model]], bool]) -> list[tuple[Table, Rows]]:
+def _history(
+    row: models.Model, may_view: Callable[[type[models.Model]], bool], reader: User
+) -> list[tuple[Table, Rows]]:
     """What the trail tells of it and of its parts, those included that are no longer there."""
     lookups = {type(row): "id", **dict(sources.all_parts_of(type(row)))}
     about = models.Q()
@@ -91,7 +93,9 @@ def _history(row: models.Model, may_view: Callable[[type[models.Model]], bool]) 
     return [
         (
             table,
-            table.rows().filter(**{lookups[table.model]: row.pk}) if table.is_history else table.rows().filter(about),
+            scope.visible(
+                table.rows().filter(models.Q(**{lookups[table.model]: row.pk}) if table.is_history else about), reader
+            ),
         )
         for table in wanted
         if table.model in lookups or not table.is_history

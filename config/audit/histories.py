@@ -27,6 +27,12 @@ ROWS = 100
 PEOPLE = 100
 
 May = Callable[[type[models.Model]], bool]
+#: Leaves of some rows those that the reader sees (config/scope.py).
+See = Callable[[Any], Any]
+
+
+def all_of(rows: Any) -> Any:
+    return rows
 
 
 class Head(NamedTuple):
@@ -87,10 +93,10 @@ class Page:
     older: Head | None
 
 
-def trails(model: type[AuditedModel], pk: Any) -> Iterator[tuple[type[AuditedModel], Any]]:
+def trails(model: type[AuditedModel], pk: Any, see: See = all_of) -> Iterator[tuple[type[AuditedModel], Any]]:
     """The history rows of this thing, then those of each kind of its parts, theirs and so on."""
-    yield model, history_of(model).objects.filter(**{_key(model): pk})
-    yield from _of_parts(model, [pk])
+    yield model, see(history_of(model).objects.filter(**{_key(model): pk}))
+    yield from ((part, see(trail)) for part, trail in _of_parts(model, [pk]))
 
 
 def tables(model: type[models.Model]) -> list[type[AuditedModel]]:
@@ -99,9 +105,9 @@ def tables(model: type[models.Model]) -> list[type[AuditedModel]]:
     return [*found, *(deeper for part in parts_of(model) for deeper in tables(part))]
 
 
-def page(model: type[AuditedModel], pk: Any, *, asked: Asked, may: May, beside: str = "UTC") -> Page:
+def page(model: type[AuditedModel], pk: Any, *, asked: Asked, may: May, see: See = all_of, beside: str = "UTC") -> Page:
     """Of the parts that the reader `may` view."""
-    heads = _heads(model, pk, asked, may)
+    heads = _heads(model, pk, asked, may, see)
     shown = heads[:ROWS]
     if len(heads) > ROWS:
         last = shown[-1][1]
@@ -120,17 +126,19 @@ def page(model: type[AuditedModel], pk: Any, *, asked: Asked, may: May, beside: 
     return Page(found, shown[-1][0] if len(heads) > len(shown) else None)
 
 
-def people(model: type[AuditedModel], pk: Any, *, may: May) -> list[str]:
+def people(model: type[AuditedModel], pk: Any, *, may: May, see: See = all_of) -> list[str]:
     """Who has changed it, by the names that the trail keeps."""
     first, *others = (
-        trail.order_by().values_list("actor_name").distinct() for kind, trail in trails(model, pk) if may(kind)
+        trail.order_by().values_list("actor_name").distinct() for kind, trail in trails(model, pk, see) if may(kind)
     )
     return sorted(name for (name,) in (first.union(*others) if others else first)[:PEOPLE])
 
 
-def last_change(model: type[AuditedModel], pk: Any, field: str, *, beside: str = "UTC") -> Difference | None:
+def last_change(
+    model: type[AuditedModel], pk: Any, field: str, *, see: See = all_of, beside: str = "UTC"
+) -> Difference | None:
     """Who last gave this field another value; of one that never changed, who added the thing."""
-    own = history_of(model).objects.filter(**{_key(model): pk})
+    own = see(history_of(model).objects.filter(**{_key(model): pk}))
     row = own.filter(Q(changed__contains=f",{field},") | Q(history_type="+")).order_by("-history_id").first()
     return differences.of([row], beside=beside)[0].only(field) if row else None
 
@@ -150,7 +158,7 @@ def _of_parts(model: type[models.Model], wholes: Any) -> Iterator[tuple[type[Aud
         yield from _of_parts(part, kept.order_by().values(_key(part)))
 
 
-def _heads(model: type[AuditedModel], pk: Any, asked: Asked, may: May) -> list[tuple[Head, uuid.UUID]]:
+def _heads(model: type[AuditedModel], pk: Any, asked: Asked, may: May, see: See) -> list[tuple[Head, uuid.UUID]]:
     """Of one row more than a page shows; one query."""
     only = asked.part or (model if asked.field else None)
     kinds = tables(model)
@@ -158,7 +166,7 @@ def _heads(model: type[AuditedModel], pk: Any, asked: Asked, may: May) -> list[t
     then = before and history_of(kinds[before.table]).objects.filter(pk=before.number).values("history_date")
     branches = [
         _branch(trail, number, asked, before, then)
-        for number, (kind, trail) in enumerate(trails(model, pk))
+        for number, (kind, trail) in enumerate(trails(model, pk, see))
         if may(kind) and only in (None, kind)
     ]
     if not branches:

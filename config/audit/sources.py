@@ -70,6 +70,12 @@ def all_parts_of(model: type[models.Model]) -> Iterator[tuple[type[models.Model]
             yield deeper, f"{lookup}__{name}"
 
 
+@functools.cache
+def client() -> type[models.Model]:
+    """The model of the clients themselves."""
+    return next(model for model in audited() if model.CLIENT_PATH == "pk")
+
+
 Rows = QuerySet[Any, Any]
 
 

@@ -19,10 +19,12 @@ from agreements.models import Obligation, Service, ServiceAgreement, Severity
 from agreements.models.commitment import event_in_words
 from agreements.severity_guide import Meaning, guide
 from agreements.terms import Audience, Moment, MomentKind
-from config import times
+from config import scope, times
+from config.models import User
 from incidents import lifecycle
 from incidents.admin.verbs import usable_contacts
 from incidents.deadlines import Foreseen
+from incidents.models import Incident
 from incidents.similarity import Similar, similar_to
 
 SHOWN = 12  # agreements in full; the others by a line each
@@ -178,11 +180,11 @@ class Ahead:
         return f"{applying} {_now('Due first: %(what)s, %(client)s, %(at)s.') % said}"
 
 
-def look_ahead(typed: dict[str, Any], errors: dict[str, Any], *, now: dt.datetime) -> Ahead:
+def look_ahead(typed: dict[str, Any], errors: dict[str, Any], *, now: dt.datetime, reader: User) -> Ahead:
     """What follows from the values that are typed and right so far; `errors` name the fields that are wrong."""
     services = list(typed.get("services") or ())
     title = typed.get("title") or ""
-    similar = similar_to(title, services)
+    similar = similar_to(title, services, scope.visible(Incident.objects.open(), reader))
     wrong = [name for name in ("detected_at", "minutes_ago", "aware_at", "occurred_at") if name in errors]
     if wrong:
         refusals = [message for name in wrong for message in errors[name]]
@@ -190,7 +192,7 @@ def look_ahead(typed: dict[str, Any], errors: dict[str, Any], *, now: dt.datetim
     if not services:
         return Ahead(now, title, similar=similar)
     detected_at: dt.datetime | None = typed.get("detected_at")
-    found = lifecycle.agreements_for(services, detected_at or now).select_related("client")
+    found = scope.visible(lifecycle.agreements_for(services, detected_at or now), reader).select_related("client")
     agreements = list(found.order_by("client", "reference"))
     severity = Severity(typed["severity"]) if typed.get("severity") else None
     foreseen: list[Foreseen] = []
@@ -205,6 +207,8 @@ def look_ahead(typed: dict[str, Any], errors: dict[str, Any], *, now: dt.datetim
                 occurred_at=typed.get("occurred_at"),
                 aware_at=typed.get("aware_at"),
             )
+            seen = {agreement.pk for agreement in agreements}
+            foreseen = [each for each in foreseen if each.deadline.agreement_id in seen]
         except ValidationError as refusal:
             refusals = refusal.messages
     return Ahead(

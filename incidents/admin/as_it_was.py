@@ -9,13 +9,14 @@ from django.utils.translation import gettext as _now
 
 from config import times
 from config.audit.as_it_was import SHOWN, Stood, tells
+from config.audit.histories import See
 from incidents.models import Notice
 
 
 @tells(Notice)
-def notices_by(incident: Any, at: dt.datetime) -> list[Stood]:
+def notices_by(incident: Any, at: dt.datetime, see: See) -> list[Stood]:
     """Those that were made by then, and whether the mail server had taken them; the newest first."""
-    made = Notice.objects.filter(incident=incident, made_at__lte=at).defer("text", "html")
+    made = see(Notice.objects.filter(incident=incident, made_at__lte=at)).defer("text", "html")
     return [_stood(notice, at) for notice in made.order_by("-made_at", "-pk")[: SHOWN + 1]]
 
 

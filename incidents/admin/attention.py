@@ -17,7 +17,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _now
 
 from agreements.models import Obligation
-from config import instants
+from config import instants, scope
 from config.admin import READING_METHODS, Button, act_url, list_of
 from config.models import User
 from incidents import handling
@@ -111,11 +111,12 @@ class Attention:
 
 def attention(*, now: dt.datetime, by: User) -> Attention:
     sending = Sending.objects.filter(pk=Sending.THE_ONE).first() or Sending()
-    stuck = Notice.objects.needing_a_person()
+    stuck = scope.visible(Notice.objects.needing_a_person(), by)
     counts = stuck.order_by().aggregate(all=Count("pk"), clients=Count("pk", filter=Q(contact__isnull=False)))
     to_clients = _first(handling.owed_first(stuck.filter(contact__isnull=False)))
     to_colleagues = _first(stuck.filter(contact__isnull=True).order_by("-made_at", "-pk"))
-    fallbacks = Notice.objects.filter(is_fallback=True, accepted_at__gt=now - RECENT).order_by("-accepted_at", "-pk")
+    fallbacks = scope.visible(Notice.objects.all(), by).filter(is_fallback=True, accepted_at__gt=now - RECENT)
+    fallbacks = fallbacks.order_by("-accepted_at", "-pk")
     cases = handling.cases([*to_clients, *to_colleagues])
     rows = [NoticeRow(case, now, buttons_for(case, by)) for case in cases]
     return Attention(
@@ -143,7 +144,7 @@ def _notices(**filters: str) -> str:
 
 
 def _unreachable(now: dt.datetime, by: User) -> Listed:
-    found = handling.owed_to_the_unreachable()
+    found = scope.visible(handling.owed_to_the_unreachable(), by)
     may_tell = by.has_perm(RecordTold.permission)
     rows = [
         Unreachable(DeadlineRow(deadline, now), _tell_url(deadline) if may_tell else "")

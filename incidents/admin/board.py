@@ -17,7 +17,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from agreements.models import Severity
-from config import counts, saved_filters
+from config import counts, saved_filters, scope
 from config.admin import list_of
 from config.site import Tile, site
 from incidents.admin import day_strip
@@ -38,7 +38,7 @@ def board(request: HttpRequest) -> dict[str, Any]:
         return {"board": None}
     now = timezone.now()
     saved = saved_filters.read(request, PAGE)
-    filters = DeadlineFilter(saved.data, queryset=Deadline.objects.open(), request=request)
+    filters = DeadlineFilter(saved.data, queryset=scope.visible(Deadline.objects.open(), request.user), request=request)
     found: DeadlineQuerySet = filters.qs
     tiles, (count,) = site.tiles(request, now, found)
     falling = _falling(found, now)

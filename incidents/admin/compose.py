@@ -18,6 +18,7 @@ from django.utils.html import format_html
 from django.utils.translation import gettext as _now
 
 from agreements.models import Client
+from config import scope
 from config.content_policy import mail_document
 from incidents import acknowledgement_link, letter, lifecycle
 from incidents.models import Incident, MessageTemplate, Notice
@@ -67,7 +68,8 @@ def mail(request: HttpRequest, object_id: int, *, form_class: type[TellForm]) ->
     if not request.user.has_perm(form_class.permission):
         raise PermissionDenied
     by: Any = request.user  # the site lets nobody in who is not signed in
-    shown = form_class(request.POST, subject=get_object_or_404(Incident, pk=object_id), by=by).shown
+    incident = get_object_or_404(scope.visible(Incident.objects.all(), by), pk=object_id)
+    shown = form_class(request.POST, subject=incident, by=by).shown
     if shown is None:
         raise Http404
     return shown.as_mail_shows_it()

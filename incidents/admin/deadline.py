@@ -24,7 +24,7 @@ from agreements.explanation import AUDIENCES, Explanation, exactly, explain
 from agreements.explanation import MOMENTS as MOMENTS  # shown by the incident's page too
 from agreements.models import Obligation, Severity
 from agreements.models.commitment import event_in_words
-from config import times
+from config import scope, times
 from config.admin import act_url, both_zones, link
 from config.filters import FilteredAdmin, NameFilter, PersonFilter, Tab, TickFilter, days
 from config.models import User
@@ -398,7 +398,7 @@ class DeadlineAdmin(FilteredAdmin):
             return (F("due_at").desc(nulls_last=True), "-pk")
         return (F("due_at").asc(nulls_last=True), "pk") if standing else ("-pk",)
 
-    def with_columns(self, rows: QuerySet[Any]) -> QuerySet[Any]:
+    def with_columns(self, rows: QuerySet[Any], reader: Any) -> QuerySet[Any]:
         team = Responder.objects.select_related("user").order_by("role", "pk")
         named = Prefetch("incident__responders", team.only("incident", *NAMES), to_attr="team")
         return rows.defer(
@@ -474,6 +474,7 @@ class DeadlineAdmin(FilteredAdmin):
     def _why(self, request: HttpRequest, object_id: str) -> Why | None:
         if not object_id.isdecimal() or not self.has_view_permission(request):
             return None  # which the page itself answers
-        found = Deadline.objects.select_related("incident", "agreement__calendar", "commitment", "follows")
+        found = scope.visible(Deadline.objects.all(), request.user)
+        found = found.select_related("incident", "agreement__calendar", "commitment", "follows")
         deadline = found.prefetch_related("incident__pauses").filter(pk=object_id).first()
         return Why.of(deadline) if deadline else None

@@ -210,7 +210,7 @@ def _form(request: HttpRequest, now: dt.datetime, *, is_preview: bool) -> Declar
 def _ahead(request: HttpRequest, now: dt.datetime) -> Ahead:
     form = _form(request, now, is_preview=True)
     errors = form.errors
-    return look_ahead(form.cleaned_data, errors, now=now) if form.is_bound else Ahead(now)
+    return look_ahead(form.cleaned_data, errors, now=now, reader=form.by) if form.is_bound else Ahead(now)
 
 
 def _to_the_first(request: HttpRequest, first: Incident) -> HttpResponse:

@@ -13,7 +13,7 @@ from django.utils.text import slugify
 from django.views.decorators.cache import cache_control
 
 from agreements.models import Client
-from config import instants
+from config import instants, scope
 from config.admin import READING_METHODS, page_of
 from config.models import User
 from incidents import evidence
@@ -58,8 +58,10 @@ def pdf(request: HttpRequest, object_id: int, client_id: int) -> HttpResponse:
 def _subject(request: HttpRequest, object_id: int, client_id: int) -> tuple[Incident, Client]:
     if not request.user.has_perms(PERMISSIONS):
         raise PermissionDenied
-    incident = get_object_or_404(Incident.objects.select_related("merged_into"), pk=object_id)
-    client = get_object_or_404(Client, pk=client_id)
+    incident = get_object_or_404(
+        scope.visible(Incident.objects.select_related("merged_into"), request.user), pk=object_id
+    )
+    client = get_object_or_404(scope.visible(Client.objects.all(), request.user), pk=client_id)
     if not evidence.concerns(incident, client):
         raise Http404
     return incident, client

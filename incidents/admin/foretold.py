@@ -13,6 +13,8 @@ from django.utils.translation import gettext as _now
 from django.utils.translation import ngettext, ngettext_lazy
 
 from agreements.models import Client, Commitment, Obligation, ServiceAgreement, Severity
+from config import scope
+from config.models import User
 from incidents.deadlines import OWED_AGAIN
 from incidents.models import Deadline, Incident, Notice
 from incidents.models.deadline import read_terms
@@ -69,10 +71,16 @@ class Foretold:
     """The deadlines of one incident, sorted by what the verbs do to them."""
 
     incident: Incident
+    reader: User
 
     @cached_property
     def deadlines(self) -> list[Deadline]:
-        found = list(self.incident.deadlines.select_related("client").defer("moments").order_by("pk"))
+        found = list(
+            scope.visible(self.incident.deadlines.all(), self.reader)
+            .select_related("client")
+            .defer("moments")
+            .order_by("pk")
+        )
         read_terms(deadline.terms_copy_id for deadline in found)
         return found
 

@@ -10,6 +10,7 @@ from django.urls import reverse
 
 from agreements.explanation import MOMENTS
 from agreements.terms import Moment, MomentKind
+from config import scope
 from config.admin import READING_METHODS, page_of
 from config.content_policy import mail_document
 from config.site import site
@@ -50,7 +51,9 @@ def _subject(request: HttpRequest, object_id: int, deadline_id: int, key: str) -
         raise Http404
     if not request.user.has_perms(PERMISSIONS):
         raise PermissionDenied
-    rows = Deadline.objects.open().select_related("incident", "client", "agreement", "commitment")
+    rows = scope.visible(Deadline.objects.open(), request.user).select_related(
+        "incident", "client", "agreement", "commitment"
+    )
     deadline = get_object_or_404(rows, pk=deadline_id, incident=object_id)
     moment = next((m for m in deadline.planned_moments() if m.key == key and not deadline.was_raised(m)), None)
     if moment is None:

@@ -22,7 +22,7 @@ from incidents.admin import evidence as evidence_pages
 from incidents.admin.incident_list import IncidentList
 from incidents.admin.verbs import VERBS, Note, TellForm
 from incidents.admin.workspace import GOES_OUT, with_parts, workspace_of
-from incidents.models import Incident
+from incidents.models import Incident, reaches_beyond
 
 WHOLE = "incidents_incident_whole_export"
 
@@ -39,6 +39,12 @@ class IncidentAdmin(IncidentList):
 
     def get_acts(self) -> Sequence[type[ActForm]]:
         return VERBS
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Its words go to all its clients."""
+        if obj is not None and reaches_beyond(obj, request.user):
+            return False
+        return super().has_change_permission(request, obj)
 
     # the pages
 
@@ -84,7 +90,7 @@ class IncidentAdmin(IncidentList):
         if incident is None or not self.has_view_permission(request, incident):
             return super().change_view(request, object_id, form_url, extra_context)
         by: Any = request.user  # the site lets nobody in who is not signed in
-        buttons = self.buttons(request, with_parts(incident))
+        buttons = self.buttons(request, with_parts(incident, by))
         context = {
             "title": f"{incident.reference} · {incident.title}",
             "subtitle": None,

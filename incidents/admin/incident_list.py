@@ -17,6 +17,7 @@ from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
 
 from agreements.models import ServiceAgreement, Severity
+from config import scope
 from config.admin import zoned
 from config.filters import FilteredAdmin, NameFilter, PersonFilter, Tab, days
 from incidents.admin import badges
@@ -52,7 +53,8 @@ class IncidentFilter(django_filters.FilterSet):  # type: ignore[misc]  # the lib
         return queryset.open() if value == "open" else queryset.filter(status=value)
 
     def by_standing(self, queryset: IncidentQuerySet, name: str, value: str) -> IncidentQuerySet:
-        return queryset.filter(pk__in=Deadline.objects.endangered(timezone.now()).values("incident"))
+        endangered = scope.visible(Deadline.objects.endangered(timezone.now()), self.request.user)
+        return queryset.filter(pk__in=endangered.values("incident"))
 
 
 def clients_in_words(incident: Any) -> str:
@@ -116,11 +118,11 @@ class IncidentList(FilteredAdmin):
         detected = zoned(Incident, "detected_at")
         return ("incident", "severity_badge", "status_badge", "next_due", "clients", "responders", detected)
 
-    def with_columns(self, rows: QuerySet[Any]) -> QuerySet[Any]:
-        nearest: QuerySet[Any] = (
-            Deadline.objects.open().filter(due_at__isnull=False).select_related("client").order_by("due_at", "pk")
-        )
-        applying: QuerySet[Any] = AffectedAgreement.objects.included().select_related("agreement__client")
+    def with_columns(self, rows: QuerySet[Any], reader: Any) -> QuerySet[Any]:
+        nearest: QuerySet[Any] = scope.visible(Deadline.objects.open().filter(due_at__isnull=False), reader)
+        nearest = nearest.select_related("client").order_by("due_at", "pk")
+        applying: QuerySet[Any] = scope.visible(AffectedAgreement.objects.included(), reader)
+        applying = applying.select_related("agreement__client")
         team: QuerySet[Any] = Responder.objects.select_related("user").order_by("role", "pk")
         return rows.defer("description", "client_summary", "words").prefetch_related(
             Prefetch("deadlines", nearest.only(*READ_OF_NEAREST)[:1], to_attr="nearest"),

@@ -217,7 +217,7 @@ class NoticeAdmin(FilteredAdmin):
             "accepted",
         )
 
-    def with_columns(self, rows: models.QuerySet[Any]) -> models.QuerySet[Any]:
+    def with_columns(self, rows: models.QuerySet[Any], reader: Any) -> models.QuerySet[Any]:
         return rows.defer("text", "html")
 
     @admin.display(description=_("to"), ordering="recipient_address")
@@ -311,4 +311,6 @@ class NoticeAdmin(FilteredAdmin):
             return HttpResponseNotAllowed(READING_METHODS)
         if not self.has_view_permission(request):
             raise PermissionDenied
-        return mail_document(acknowledgement_link.masked(get_object_or_404(Notice, pk=object_id).html))
+        return mail_document(
+            acknowledgement_link.masked(get_object_or_404(self.get_queryset(request), pk=object_id).html)
+        )

@@ -15,7 +15,7 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
 from agreements.models import ServiceAgreement
-from config import instants
+from config import instants, scope
 from config.admin import ACTING_METHODS, list_of
 from config.forms import add_refusal, reason_field
 from incidents import deadlines, lifecycle
@@ -63,8 +63,10 @@ def page(request: HttpRequest) -> HttpResponse:
     if not request.user.has_perm(PERMISSION):
         raise PermissionDenied
     narrow = AgreementForm(request.GET)
+    choose: Any = narrow.fields["agreement"]
+    choose.queryset = scope.visible(choose.queryset, request.user)
     agreement = narrow.cleaned_data["agreement"] if narrow.is_valid() else None
-    found = _changes(agreement)
+    found = _changes(agreement, request.user)
     form = ApplyForm(request.POST if request.method == "POST" else None, changes=found)
     if request.method == "POST" and form.is_valid() and _apply(request, form, found):
         return HttpResponseRedirect(request.get_full_path())
@@ -81,8 +83,10 @@ def page(request: HttpRequest) -> HttpResponse:
     return TemplateResponse(request, "admin/incidents/deadline/present_terms.html", context)
 
 
-def _changes(agreement: ServiceAgreement | None) -> list[deadlines.Change]:
-    wanted = Deadline.objects.all() if agreement is None else Deadline.objects.filter(agreement=agreement)
+def _changes(agreement: ServiceAgreement | None, reader: Any) -> list[deadlines.Change]:
+    wanted = scope.visible(Deadline.objects.all(), reader)
+    if agreement is not None:
+        wanted = wanted.filter(agreement=agreement)
     found = []
     for change in deadlines.changes_by(wanted):
         found.append(change)

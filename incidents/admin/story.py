@@ -13,7 +13,9 @@ from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
+from config import scope
 from config.admin import edits
+from config.models import User
 from incidents.admin import trail
 from incidents.models import Incident, Notice, TimelineEntry
 
@@ -59,16 +61,16 @@ class Story:
         return [(view, view == self.view) for view in View]
 
 
-def of(incident: Incident, to_clients: Sequence[Notice], view: str) -> Story:
+def of(incident: Incident, to_clients: Sequence[Notice], view: str, reader: User) -> Story:
     """The newest of it; `to_clients` are the incident's latest notices to clients."""
     chosen = View.named(view)
-    entries = incident.timeline.all()
+    entries = scope.visible(incident.timeline.all(), reader)
     if chosen == View.CLIENTS:
         entries = entries.filter(is_client_visible=True)
     elif chosen == View.CHANGES:
         entries = entries.filter(is_note=False)
     newest = list(entries[: SHOWN + 1])
-    own, timeline = trail.trails(incident)
+    own, timeline = (scope.visible(rows, reader) for rows in trail.trails(incident))
     edited = list(own.filter(history_type="~").order_by("-history_id")[:SHOWN])
     is_asked = Q(id__in=[entry.pk for entry in newest]) | Q(request_id__in=[row.request_id for row in edited])
     told = timeline.filter(is_asked, history_type="+").values_list(

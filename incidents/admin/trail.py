@@ -8,9 +8,11 @@ from typing import Any
 
 from django.utils.translation import gettext as _now
 
+from config import scope
 from config.admin import edits_since
 from config.history import Caller
 from config.meanwhile import Change, Reading
+from config.models import User
 from incidents.models import Incident, TimelineEntry
 from incidents.models.notice import NoticeKind, NoticeQuerySet
 
@@ -25,17 +27,17 @@ def has(incident: Incident, request_id: uuid.UUID) -> bool:
     return any(trail.filter(request_id=request_id).exists() for trail in trails(incident))
 
 
-def changes_since(incident: Incident, reading: Reading) -> Sequence[Change]:
+def changes_since(incident: Incident, reading: Reading, reader: User) -> Sequence[Change]:
     """What people did to it since: verbs in the words of the timeline, edits field by field. No notes, no workers."""
     own, timeline = trails(incident)
     own_read, timeline_read = reading.latest
-    entries = timeline.filter(history_id__gt=timeline_read, history_type="+", is_note=False)
+    entries = scope.visible(timeline, reader).filter(history_id__gt=timeline_read, history_type="+", is_note=False)
     done = [
         Change(row.actor_name, row.history_date, row.text, row.history_change_reason or "", row.request_id)
         for row in entries.exclude(caller=Caller.WORKER).order_by("history_id")
     ]
     verbs = {change.request_id for change in done}
-    edits = [edit for edit in edits_since(own_read, own) if edit.request_id not in verbs]
+    edits = [edit for edit in edits_since(own_read, scope.visible(own, reader)) if edit.request_id not in verbs]
     return sorted([*done, *edits], key=lambda change: change.at)
 
 
@@ -44,9 +46,11 @@ def newest_holding_notice(incident: Incident) -> int:
     return _holding_notices(incident).order_by("-pk").values_list("pk", flat=True).first() or 0
 
 
-def holding_notices_since(incident: Incident, number: int) -> list[Change]:
+def holding_notices_since(incident: Incident, number: int, reader: User) -> list[Change]:
     """What went out to clients by itself since then, one line for each client."""
-    since = _holding_notices(incident).filter(pk__gt=number).select_related("client").order_by("pk")
+    since = (
+        scope.visible(_holding_notices(incident), reader).filter(pk__gt=number).select_related("client").order_by("pk")
+    )
     first = {notice.client_id: notice for notice in reversed(since)}
     said = _now("%(kind)s to %(client)s, because nobody had told them.")
     return [

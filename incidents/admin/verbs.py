@@ -19,7 +19,7 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext, pgettext_lazy
 
 from agreements.models import Client, Contact, Obligation, ServiceAgreement, StartEvent
-from config import instants, times
+from config import instants, scope, times
 from config.admin import act_url, page_of
 from config.fields import validate_prose
 from config.forms import ActForm, Done, InstantField, of, reason_field
@@ -28,7 +28,7 @@ from config.models import User
 from incidents import evidence, lifecycle, models
 from incidents.admin import compose, foretold, trail
 from incidents.admin.foretold import Foretold
-from incidents.models import Deadline, Incident, MessageTemplate, Responder, TimelineEntry
+from incidents.models import Deadline, Incident, MessageTemplate, Responder, TimelineEntry, reaches_beyond
 from incidents.models.deadline import read_terms
 from incidents.models.incident import OPEN_STATUSES, Status
 from incidents.models.notice import NoticeKind
@@ -58,20 +58,26 @@ class VerbForm(ActForm):
     minds_changes: ClassVar[bool] = True
     #: Offered quietly, so that what is done every day is found at once.
     is_rare: ClassVar[bool] = False
+    #: Whether it touches the clients that are chosen alone, or none; else it touches all that the incident concerns.
+    is_for_some: ClassVar[bool] = False
 
     @cached_property
     def foretold(self) -> Foretold:
-        return Foretold(self.subject)
+        return Foretold(self.subject, self.by)
 
     @classmethod
     def is_lawful(cls, subject: Incident) -> bool:
         return subject.status in cls.lawful_in
 
+    @classmethod
+    def is_in_scope(cls, subject: Incident, by: Any) -> bool:
+        return cls.is_for_some or not reaches_beyond(subject, by)
+
     def reading(self) -> Reading | None:
         return Reading.of(*trail.trails(self.subject))
 
     def changes_since(self, reading: Reading) -> Sequence[Change]:
-        return trail.changes_since(self.subject, reading) if self.minds_changes else ()
+        return trail.changes_since(self.subject, reading, self.by) if self.minds_changes else ()
 
     def hold(self) -> None:
         list(Incident.objects.locked().filter(pk__in=self.held()).order_by("pk").values_list("pk"))
@@ -131,6 +137,12 @@ def _contacts(count: int) -> str:
     return ngettext("%d contact", "%d contacts", count) % count
 
 
+def affected_clients(incident: Incident, by: User) -> list[Client]:
+    """Those whom this person sees."""
+    seen = scope.clients_of(by)
+    return [client for client in lifecycle.affected_clients(incident) if seen is None or client.pk in seen]
+
+
 def usable_contacts(clients: Collection[Client]) -> Contacts:
     """How many contacts of each client can be mailed."""
     usable = Contact.objects.usable().filter(client__in=clients).order_by()
@@ -141,6 +153,7 @@ class TellForm(VerbForm):
     """Mails to clients: shows how each will read it, and sends a test to oneself, before it is sent."""
 
     lawful_in = NOT_CLOSED
+    is_for_some = True
     presets = ("clients",)
     page = "admin/incidents/incident/compose.html"
     obligation: ClassVar[Obligation]
@@ -154,9 +167,9 @@ class TellForm(VerbForm):
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
-        self.affected = lifecycle.affected_clients(self.subject)
+        self.affected = affected_clients(self.subject, self.by)
         self.people: dict[int, list[Contact]] = {client.pk: [] for client in self.affected}
-        for contact in Contact.objects.usable().filter(client__in=self.affected):
+        for contact in Contact.objects.usable().filter(client__in=self.people):
             self.people[contact.client_id].append(contact)
         field: Any = self.fields["clients"]
         field.contacts = {client: len(people) for client, people in self.people.items()}
@@ -186,7 +199,7 @@ class TellForm(VerbForm):
         """A notice that went out by itself matters to whoever is about to send another."""
         changes = list(super().changes_since(reading))
         if self.obligation == Obligation.NOTIFY:
-            changes += trail.holding_notices_since(self.subject, reading.more)
+            changes += trail.holding_notices_since(self.subject, reading.more, self.by)
         return changes
 
     def explanation(self) -> str | Promise:
@@ -310,6 +323,7 @@ class RecordTold(VerbForm):
     slug = "tell"
     label = _("Record told by other means")
     lawful_in = (*NOT_CLOSED, Status.CLOSED)
+    is_for_some = True
     presets = ("client", "obligation")
 
     client = forms.ModelChoiceField(Client.objects.none(), label=_("Client"))
@@ -330,7 +344,7 @@ class RecordTold(VerbForm):
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
-        affected = [client.pk for client in lifecycle.affected_clients(self.subject)]
+        affected = [client.pk for client in affected_clients(self.subject, self.by)]
         field: Any = self.fields["client"]
         field.queryset = Client.objects.filter(pk__in=affected)
         if len(affected) == 1:
@@ -526,7 +540,7 @@ class Merge(VerbForm):
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         field: Any = self.fields["into"]
-        field.queryset = Incident.objects.open().exclude(pk=self.subject.pk)
+        field.queryset = scope.visible(Incident.objects.open(), self.by).exclude(pk=self.subject.pk)
 
     @classmethod
     def is_lawful(cls, subject: Incident) -> bool:
@@ -535,7 +549,7 @@ class Merge(VerbForm):
     def explanation(self) -> str | Promise:
         """What merging does, or, once an incident is chosen, what it would do here."""
         chosen = str(self.initial.get("into", ""))
-        into = Incident.objects.open().filter(pk=chosen).first() if chosen.isdecimal() else None
+        into = scope.visible(Incident.objects.open(), self.by).filter(pk=chosen).first() if chosen.isdecimal() else None
         if into is None or into == self.subject:
             return _(
                 "This incident becomes part of the other: its deadlines end, the other keeps the earliest start and "
@@ -644,6 +658,7 @@ class CorrectTimes(VerbForm):
 class Assign(VerbForm):
     slug = "assign"
     label = _("Assign responder")
+    is_for_some = True
     minds_changes = False
     is_rare = True
     user = forms.ModelChoiceField(User.objects.filter(is_active=True).order_by("username"), label=_("Colleague"))
@@ -666,6 +681,7 @@ class Assign(VerbForm):
 class Note(VerbForm):
     slug = "note"
     label = _("Add to timeline")
+    is_for_some = True
     minds_changes = False
     is_rare = True
     lawful_in = (*NOT_CLOSED, Status.CLOSED)
@@ -687,6 +703,7 @@ class AgreementForm(VerbForm):
 
     lawful_in = (*NOT_CLOSED, Status.CLOSED)
     is_rare = True
+    is_for_some = True
     presets = ("agreement",)
     #: Which of them can be chosen.
     of_excluded: ClassVar[bool]
@@ -695,7 +712,8 @@ class AgreementForm(VerbForm):
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
-        affected = self.subject.affected_agreements.filter(excluded_at__isnull=not self.of_excluded)
+        affected = scope.visible(self.subject.affected_agreements.all(), self.by)
+        affected = affected.filter(excluded_at__isnull=not self.of_excluded)
         agreements = ServiceAgreement.objects.filter(pk__in=affected.values("agreement"))
         field: Any = self.fields["agreement"]
         field.queryset = agreements.select_related("client").order_by("client__name", "reference")

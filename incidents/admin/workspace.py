@@ -16,7 +16,7 @@ from django.utils.translation import ngettext
 
 from agreements.models import Client, Obligation, ServiceAgreement
 from agreements.terms import Audience, Moment, MomentKind
-from config import times
+from config import scope, times
 from config.admin import Button, list_of, page_of
 from config.models import User
 from incidents import evidence, notices
@@ -310,10 +310,12 @@ class Workspace(OfIncident):
 # ── reading it ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def with_parts(incident: Incident) -> Incident:
-    """The same, with what its verbs ask to know whether they are lawful."""
-    affected = AffectedAgreement.objects.select_related("agreement__client", "agreement__owner")
-    deadlines = Deadline.objects.select_related("commitment", "agreement", "client")
+def with_parts(incident: Incident, reader: User) -> Incident:
+    """The same, with what its verbs ask to know whether they are lawful, as far as the reader sees it."""
+    affected = scope.visible(AffectedAgreement.objects.all(), reader).select_related(
+        "agreement__client", "agreement__owner"
+    )
+    deadlines = scope.visible(Deadline.objects.all(), reader).select_related("commitment", "agreement", "client")
     deadlines = deadlines.order_by(F("due_at").asc(nulls_last=True), "pk")
     parts = Prefetch("deadlines", deadlines), Prefetch("affected_agreements", affected)
     prefetch_related_objects([incident], "pauses", *parts)
@@ -333,7 +335,9 @@ def workspace_of(incident: Incident, *, now: dt.datetime, by: User, buttons: lis
         deadline.incident = incident
         deadline.agreement = owners.get(deadline.agreement_id, deadline.agreement)
     planned = _planned(deadlines, directory)
-    written = incident.notices.select_related("client", "acknowledgement").defer("text", "html")
+    written = (
+        scope.visible(incident.notices.all(), by).select_related("client", "acknowledgement").defer("text", "html")
+    )
     to_clients = list(written.filter(contact__isnull=False)[:SHOWN_NOTICES])
     return Workspace(
         incident=incident,
@@ -345,9 +349,9 @@ def workspace_of(incident: Incident, *, now: dt.datetime, by: User, buttons: lis
         to_staff=[OfNotice(notice) for notice in written.filter(contact__isnull=True)[:SHOWN_NOTICES]],
         planned=planned,
         responders=list(incident.responders.select_related("user").order_by("role", "pk")),
-        story=story.of(incident, to_clients, view),
+        story=story.of(incident, to_clients, view, by),
         services=directory.services[incident.pk],
-        related=_related(incident),
+        related=_related(incident, by),
         follow_ups=[found for make in FOLLOW_UPS if (found := make(incident))],
     )
 
@@ -438,9 +442,14 @@ def _preview_url(moment: Moment, deadline: Deadline, directory: notices.Director
     return reverse(f"admin:{GOES_OUT}", args=[deadline.incident_id, deadline.pk, moment.key])
 
 
-def _related(incident: Incident) -> list[Related]:
-    found = [Related(incident.merged_into, _now("this was merged into it"))] if incident.merged_into else []
-    found += [Related(child, _now("merged into this")) for child in incident.merged.order_by("pk")[:SHOWN_RELATED]]
-    similar: Any = Incident.objects.open().sharing_a_service_with(incident)
+def _related(incident: Incident, by: User) -> list[Related]:
+    into = incident.merged_into
+    if into and (scope.clients_of(by) is None or scope.visible(Incident.objects.filter(pk=into.pk), by).exists()):
+        found = [Related(into, _now("this was merged into it"))]
+    else:
+        found = []
+    merged = scope.visible(incident.merged.all(), by).order_by("pk")
+    found += [Related(child, _now("merged into this")) for child in merged[:SHOWN_RELATED]]
+    similar: Any = scope.visible(Incident.objects.open(), by).sharing_a_service_with(incident)
     found += [Related(other, _now("open, affects the same service")) for other in similar[:SHOWN_RELATED]]
     return found

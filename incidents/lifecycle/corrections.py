@@ -13,7 +13,7 @@ from config.history import acting
 from config.models import User
 from incidents import deadlines, tasks
 from incidents.lifecycle.scope import find_agreements, leave_agreements_not_in_force
-from incidents.lifecycle.verb import Refused, check_instant, log, refuse_unless_open, verb
+from incidents.lifecycle.verb import Refused, check_instant, log, refuse_beyond_scope, refuse_unless_open, verb
 from incidents.models import Deadline, Incident
 
 
@@ -87,6 +87,8 @@ def apply_present_terms(to: Collection[Deadline], *, by: User, now: dt.datetime,
         locked = {incident.pk: incident for incident in incidents.locked().order_by("pk")}
         chosen = Deadline.objects.filter(pk__in=[deadline.pk for deadline in to])
         changes = list(deadlines.changes_by(chosen))
+        for incident in locked.values():
+            refuse_beyond_scope(incident, by)
         for change in changes:
             deadlines.apply_change(change, now=now)
         for incident in locked.values():

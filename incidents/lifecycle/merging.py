@@ -13,7 +13,7 @@ from config.history import acting
 from config.models import User
 from incidents import deadlines, tasks
 from incidents.lifecycle.pausing import end_pause
-from incidents.lifecycle.verb import Refused, log, refuse_unless_open
+from incidents.lifecycle.verb import Refused, log, refuse_beyond_scope, refuse_unless_open
 from incidents.models import AffectedAgreement, AffectedService, Deadline, Incident
 from incidents.models.incident import Status
 
@@ -31,6 +31,8 @@ def merge(incident: Incident, into: Incident, *, by: User, now: dt.datetime, rea
     with transaction.atomic(), acting(by, reason=reason):
         locked = {row.pk: row for row in Incident.objects.locked().filter(pk__in=(incident.pk, into.pk)).order_by("pk")}
         child, master = locked[incident.pk], locked[into.pk]
+        for merged in (child, master):
+            refuse_beyond_scope(merged, by)
         refuse_unless_open(child)
         refuse_unless_open(master)
         _refuse_a_lesser_master(child, master)

@@ -16,7 +16,7 @@ def assign(
     incident: Incident, user: User, role: ResponderRole | str, *, by: User, now: dt.datetime, reason: str = ""
 ) -> Responder:
     """Add a responder, who from then on is warned of this incident's deadlines."""
-    with verb(incident, by, reason) as incident:
+    with verb(incident, by, reason, clients=()) as incident:
         refuse_unless_open(incident)
         responder, is_new = Responder.objects.get_or_create(incident=incident, user=user, role=ResponderRole(role))
         if not is_new:
@@ -35,6 +35,6 @@ def note(
     is_client_visible: bool = False,
 ) -> TimelineEntry:
     """Write a timeline entry about something that happened at `at`."""
-    with verb(incident, by, "") as incident:
+    with verb(incident, by, "", clients=()) as incident:
         check_instant("at", at, now)
         return log(incident, text, by, at=at or now, now=now, is_client_visible=is_client_visible, is_note=True)

@@ -65,7 +65,7 @@ def exclude_agreement(
     """
     if not reason.strip():
         raise Refused({"reason": _("Say why nothing is owed under this agreement; the client may ask.")})
-    with verb(incident, by, reason) as incident:
+    with verb(incident, by, reason, clients=[agreement.client]) as incident:
         affected = _affected_by(incident, agreement)
         if affected.is_excluded:
             raise Refused({"agreement": _("%(agreement)s is excluded already.") % {"agreement": agreement}})
@@ -86,7 +86,7 @@ def include_agreement(
     """Take an exclusion back: what the agreement owes begins again, counted from the original events."""
     if not reason.strip():
         raise Refused({"reason": _("Say why something is owed under this agreement after all.")})
-    with verb(incident, by, reason) as incident:
+    with verb(incident, by, reason, clients=[agreement.client]) as incident:
         affected = _affected_by(incident, agreement)
         if not affected.is_excluded:
             raise Refused({"agreement": _("%(agreement)s is not excluded.") % {"agreement": agreement}})

@@ -88,7 +88,7 @@ def _tell(
     clients: Collection[Client] | None,
     reason: str,
 ) -> int:
-    with verb(incident, by, reason) as incident:
+    with verb(incident, by, reason, clients=clients) as incident:
         if clients is None:
             clients = affected_clients(incident)
         drafts = draft(incident, kind, clients, now=now, message=message)
@@ -119,7 +119,7 @@ def send_test(
     """
     if not by.email:
         raise Refused(_("Your account has no mail address. An administrator can add it."))
-    with verb(incident, by, _("Test of a message to %(client)s.") % {"client": client}) as incident:
+    with verb(incident, by, _("Test of a message to %(client)s.") % {"client": client}, clients=[client]) as incident:
         (drafted,) = draft(incident, kind, [client], now=now, message=message)
         if not drafted.mails:
             raise Refused(_("%(client)s has no contact that can be mailed.") % {"client": client})
@@ -147,7 +147,7 @@ def record_told(
         raise Refused({"evidence": _("Say how they were told and who took it, for example a call and a name.")})
     if obligation not in (Obligation.NOTIFY, Obligation.UPDATE, Obligation.REPORT):
         raise Refused({"obligation": _("Only a notice, an update or a report can be given by other means.")})
-    with verb(incident, by, evidence) as incident:
+    with verb(incident, by, evidence, clients=[client]) as incident:
         reports = incident.deadlines.open().filter(client=client, obligation=Obligation.REPORT)
         if obligation == Obligation.REPORT and incident.is_open and not reports.exclude(started_at=None).exists():
             raise Refused({"obligation": _("A report is owed once the incident is resolved. Resolve it first.")})

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.utils.translation import gettext as _
 
-from config import times
+from agreements.models import Client
+from config import scope, times
 from config.history import acting
 from config.models import User
-from incidents.models import Incident, TimelineEntry
+from incidents.models import Incident, TimelineEntry, reaches_beyond
 from incidents.models.incident import Status
 
 EARLIEST = dt.datetime(2000, 1, 1, tzinfo=dt.UTC)  # before it, a typed year is a slip of the keyboard
@@ -24,10 +25,24 @@ class Refused(ValidationError):
 
 
 @contextlib.contextmanager
-def verb(incident: Incident, by: User, reason: str) -> Iterator[Incident]:
-    """One transaction on the locked, freshly read incident, told to the audit trail."""
+def verb(incident: Incident, by: User, reason: str, *, clients: Collection[Client] | None = None) -> Iterator[Incident]:
+    """One transaction on the locked, freshly read incident, told to the audit trail.
+
+    `clients` are those whom it touches, if not all that the incident concerns; `by` must see each of them.
+    """
     with transaction.atomic(), acting(by, reason=reason):
-        yield Incident.objects.locked().get(pk=incident.pk)
+        locked = Incident.objects.locked().get(pk=incident.pk)
+        refuse_beyond_scope(locked, by, clients)
+        yield locked
+
+
+def refuse_beyond_scope(incident: Incident, by: User, clients: Collection[Client] | None = None) -> None:
+    """Nobody mails, moves or ends anything of a client whom they do not see (config/scope.py)."""
+    seen = scope.clients_of(by)
+    if seen is None:
+        return
+    if reaches_beyond(incident, by) if clients is None else {client.pk for client in clients} - seen:
+        raise Refused(scope.REFUSAL)
 
 
 def log(

@@ -12,6 +12,7 @@ from incidents.models.incident import (
 )
 from incidents.models.message import MessageTemplate
 from incidents.models.notice import Acknowledgement, DeliveryAttempt, Notice
+from incidents.models.reach import reaches_beyond
 from incidents.models.sending import Heartbeat, Sending
 
 __all__ = [
@@ -31,4 +32,5 @@ __all__ = [
     "Standing",
     "TermsCopy",
     "TimelineEntry",
+    "reaches_beyond",
 ]

@@ -141,6 +141,7 @@ class Deadline(AuditedModel):
 
     PART_OF = "incident"
     NAMED_WITH = ("incident", "commitment", "client")
+    CLIENT_PATH = "client"
 
     SILENT_FIELDS = frozenset({"next_action_at", "raised_until"})
     NEED_REASON = frozenset(

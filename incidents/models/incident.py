@@ -102,6 +102,7 @@ class IncidentQuerySet(FoundByWords["Incident"]):
 class Incident(AuditedModel):
     """Changed only by the verbs in incidents/lifecycle. Every `_at` is when it happened, not when it was typed."""
 
+    CLIENT_PATH = "affected_agreements__agreement__client"
     NEED_REASON = frozenset(
         {
             "reference",
@@ -291,6 +292,7 @@ class AffectedAgreement(AuditedModel):
     PART_OF = "incident"
     IS_KEPT = False  # one that does not apply after all is taken out
     NAMED_WITH = ("agreement",)
+    CLIENT_PATH = "agreement__client"
     NEED_REASON = frozenset({"incident_id", "agreement_id", "excluded_at", "exclusion_reason"})
 
     incident = models.ForeignKey(Incident, models.PROTECT, related_name="affected_agreements")
@@ -354,6 +356,7 @@ class TimelineEntry(AuditedModel):
     """What happened when, and when that was typed in."""
 
     PART_OF = "incident"
+    NAMES_CLIENTS_IN = ("text",)
     NEED_REASON = frozenset({"incident_id", "text", "happened_at", "typed_at", "author_name"})
 
     incident = models.ForeignKey(Incident, models.PROTECT, related_name="timeline")

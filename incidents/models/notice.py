@@ -129,6 +129,7 @@ class Notice(AuditedModel):
     )
     PERSONAL = ("recipient_name", "recipient_address")
     BODIES = ("text", "html")
+    CLIENT_PATH = "client"
     NEED_REASON = frozenset(
         {
             "recipient_name",
