@@ -124,7 +124,7 @@ class NameFilter(django_filters.CharFilter):  # type: ignore[misc]  # the librar
     @property
     def field(self) -> forms.Field:
         found: forms.Field = super().field
-        found.widget.reader = self.parent.request.user  # type: ignore[attr-defined]
+        found.widget.reader = self.parent.request.user
         return found
 
     def filter(self, queryset: models.QuerySet[Any], value: str | None) -> models.QuerySet[Any]:
