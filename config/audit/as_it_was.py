@@ -51,8 +51,8 @@ class Whole:
     parts: list[Kind]
 
 
-#: Given the number of the whole, the instant, and what leaves of rows those that the reader sees: the parts of a kind of
-#: which the trail keeps no first row.
+#: Given the number of the whole, the instant, and what leaves of rows those that the reader sees: the parts of a
+#: kind of which the trail keeps no first row.
 Maker = Callable[[Any, dt.datetime, See], list[Stood]]
 _MAKERS: dict[type[models.Model], Maker] = {}
 
