@@ -11,7 +11,7 @@ from django.db import models
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
 from django.http.response import HttpResponseBase
 
-from config import exports, instants
+from config import exports, instants, scope
 from config.admin.values import page_of
 from config.audit import files, sources
 from config.models import User
@@ -28,6 +28,8 @@ def whole_view(request: HttpRequest, row: models.Model, called: str) -> HttpResp
     may = functools.partial(may_view, by)
     parts = (part for part, _lookup in sources.all_parts_of(type(row)))
     left_out = sorted(part._meta.label_lower for part in parts if not may(part))
+    if scope.clients_of(by) is not None:
+        left_out.append(f"{sources.client()._meta.label_lower} (all but those whom they see)")
     try:
         return files.of_whole(row, may, files.Ticket(called, by, instants.now(), left_out))
     except exports.TooMany as refused:
