@@ -37,6 +37,8 @@ from config.search import FoldedField
 
 #: Bytes of all tables together; with what is said of them, no more than whoever checks them reads.
 LARGEST = file_check.LARGEST - 3 * file_check.LARGEST_MANIFEST
+#: Rows of all tables together: each is told in words, and more would take longer than a web server lets a page take.
+CAP = 50_000
 BATCH = 200  # rows whose names are looked up together
 ACTIONS = {"+": "added", "~": "changed", "-": "removed"}
 
@@ -114,13 +116,13 @@ def _copies(parts: Mapping[type[models.Model], Rows]) -> dict[str | Promise, Row
 
 
 def _refuse_more_than_the_cap(found: Iterable[Rows]) -> None:
-    left = exports.CAP
+    left = CAP
     for rows in found:
         left -= rows.order_by()[: left + 1].count()
         if left < 0:
             raise exports.TooMany(
                 _("This has more than %(most)d rows, which is too many for a file. Take its parts from their lists.")
-                % {"most": exports.CAP}
+                % {"most": CAP}
             )
 
 

@@ -245,9 +245,9 @@ def test_it_is_recorded_with_the_digest_of_the_file_before_its_first_byte(incide
 def test_more_than_the_cap_is_refused_with_a_sentence_and_not_recorded(
     incident: Incident, aude: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name, limit, said in ((exports, "CAP", "more than 5 rows"), (files, "LARGEST", "too large for a file")):
+    for limit, said in (("CAP", "more than 5 rows"), ("LARGEST", "too large for a file")):
         with monkeypatch.context() as patched:
-            patched.setattr(name, limit, 5)
+            patched.setattr(files, limit, 5)
             response = browser_of(aude).get(address_of(incident), follow=True)
         assert response.redirect_chain == [(page_of(incident), 302)]
         assert said in response.content.decode()
