@@ -8,6 +8,7 @@ everybody sees. A history row is seen by whom its object is, and free text that 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from dataclasses import replace
 from typing import Any, TypeVar, cast
 
 from django.db.models import CharField, Exists, ExpressionWrapper, F, Model, OuterRef, Q, QuerySet
@@ -71,6 +72,11 @@ def visible(rows: Rows, user: Any) -> Rows:
     for text in _texts(model):
         rows = rows.filter(~_names_another(text, clients))
     return rows
+
+
+def tables(user: Any) -> tuple[sources.Table, ...]:
+    """Those of the trail, with the rows that the person may see."""
+    return tuple(replace(table, see=lambda rows: visible(rows, user)) for table in sources.tables())
 
 
 def _within(model: type[Model], user: Any, clients: Clients) -> Q | None:

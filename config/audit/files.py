@@ -91,13 +91,11 @@ def _history(
         about |= models.Q(
             about=model._meta.label_lower, about_pk__in=model._base_manager.filter(**{lookup: row.pk}).values("pk")
         )
-    wanted = [table for table in sources.tables() if may_view(table.model)]
+    wanted = [table for table in scope.tables(reader) if may_view(table.model)]
     return [
         (
             table,
-            scope.visible(
-                table.rows().filter(models.Q(**{lookups[table.model]: row.pk}) if table.is_history else about), reader
-            ),
+            table.rows().filter(**{lookups[table.model]: row.pk}) if table.is_history else table.rows().filter(about),
         )
         for table in wanted
         if table.model in lookups or not table.is_history

@@ -6,7 +6,7 @@ This floor names no model of those above: it finds them by their base.
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -88,6 +88,8 @@ class Table:
     at: str
     key: str
     actor: str
+    #: Leaves of its rows those that the reader sees (config/scope.py).
+    see: Callable[[Rows], Rows] = lambda rows: rows
 
     @property
     def label(self) -> str:
@@ -99,7 +101,7 @@ class Table:
 
     def rows(self) -> Rows:
         """In no order."""
-        return self.rows_of._default_manager.order_by()
+        return self.see(self.rows_of._default_manager.order_by())
 
     def newest_first(self, rows: Rows) -> Rows:
         return rows.order_by(f"-{self.at}", f"-{self.key}")

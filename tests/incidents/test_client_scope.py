@@ -306,6 +306,10 @@ def every_address() -> Iterator[str]:
             yield reverse(f"admin:{getattr(pattern, 'name', None)}")
         except NoReverseMatch:  # it needs more than its name
             continue
+    acts = {row.request_id for model in (Incident, Deadline, TimelineEntry) for row in model.history.all()}
+    for pattern in site.get_urls():
+        if isinstance(pattern, URLPattern) and set(pattern.pattern.converters) == {"request_id"}:
+            yield from (reverse(f"admin:{pattern.name}", args=[act]) for act in acts)
     clients = [client.pk for client in Client.objects.all()]
     moments = [
         {"object_id": deadline.incident_id, "deadline_id": deadline.pk, "moment": moment.key}
