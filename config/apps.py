@@ -13,10 +13,11 @@ class ConfigApp(AppConfig):
 
     def ready(self) -> None:
         from config import sign_in  # noqa: F401 - it listens to the framework's signals
-        from config.audit import append_only, cuts
+        from config.audit import append_only, cuts, giving_up
 
         append_only.listen(self)
         cuts.listen(self)
+        giving_up.listen()
 
 
 class DueNoticeAdmin(AdminConfig):

@@ -18,7 +18,7 @@ from django.utils.translation import gettext as _
 from config.audit import events
 from config.history import acting
 from config.models import EventKind, User
-from incidents import acknowledgement_link, outbox
+from incidents import acknowledgement_link, outbox, retention
 from incidents.models import Acknowledgement, DeliveryAttempt, Incident, Notice, TimelineEntry
 from incidents.models.notice import STUCK_STATES, WAITING_STATES, NoticeState, Outcome
 
@@ -69,7 +69,7 @@ def standing(notice: Notice, now: dt.datetime) -> LinkStanding:
 
 def paragraphs(notice: Notice) -> list[str]:
     """The text of the mail as its own page shows it: without the paragraph that leads to that page."""
-    parts = (part.strip("\r\n") for part in notice.text.split("\n\n"))
+    parts = (part.strip("\r\n") for part in retention.text_of(notice).split("\n\n"))
     return [part for part in parts if part.strip() and not acknowledgement_link.is_in(part)]
 
 

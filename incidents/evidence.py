@@ -20,7 +20,7 @@ from django.utils import translation
 
 from agreements.models import Client, Obligation, ServiceAgreement
 from agreements.models.commitment import event_in_words
-from incidents import acknowledgement_link, letter
+from incidents import acknowledgement_link, letter, retention
 from incidents.models import (
     AffectedAgreement,
     Deadline,
@@ -325,7 +325,7 @@ def _notice_facts(notices: Sequence[Notice]) -> tuple[NoticeFacts, ...]:
             server_answer=notice.server_answer,
             attempts=tuple(_attempt(attempt) for attempt in notice.attempts.all()),
             acknowledgement=_acknowledgement(notice),
-            text=acknowledgement_link.masked(letter.text_of(notice)),
+            text=acknowledgement_link.masked(letter.text_of(notice) if notice.text else retention.text_of(notice)),
         )
         for notice in notices
     )

@@ -2,8 +2,9 @@
 
 from config.models.event import Event, EventKind
 from config.models.export import Export
+from config.models.given_up import GivenUp
 from config.models.person import User
 from config.models.saved_filter import SavedFilter
 from config.models.seal import Seal, SealedRange
 
-__all__ = ["Event", "EventKind", "Export", "SavedFilter", "Seal", "SealedRange", "User"]
+__all__ = ["Event", "EventKind", "Export", "GivenUp", "SavedFilter", "Seal", "SealedRange", "User"]

@@ -23,7 +23,7 @@ from config import times
 from config.admin import READING_METHODS, Button, act_url, badge, both_zones, link, zoned
 from config.content_policy import mail_document
 from config.filters import FilteredAdmin, NameFilter, Tab, days
-from incidents import acknowledgement_link, handling
+from incidents import acknowledgement_link, handling, retention
 from incidents.admin import attention, badges
 from incidents.admin.decisions import DECISIONS, RevokeLink, buttons_for
 from incidents.admin.many import SendManyAgain
@@ -292,7 +292,9 @@ class NoticeAdmin(FilteredAdmin):
     @admin.display(description=_("text"))
     def text_shown(self, notice: Notice) -> SafeString:
         """Without the client's own link: a colleague who presses its button would prove nothing."""
-        return format_html("<div>{}</div>", linebreaksbr(acknowledgement_link.masked(notice.text), autoescape=True))
+        return format_html(
+            "<div>{}</div>", linebreaksbr(acknowledgement_link.masked(retention.text_of(notice)), autoescape=True)
+        )
 
     @admin.display(description=_("as a mail program shows it"))
     def html_shown(self, notice: Notice) -> SafeString:

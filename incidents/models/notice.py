@@ -79,6 +79,8 @@ WAITING_STATES = (NoticeState.PENDING, NoticeState.RETRY_WAIT)
 HELD_STATES = (NoticeState.LEASED, NoticeState.TRANSMITTING)
 #: A person has to decide.
 STUCK_STATES = (NoticeState.FAILED, NoticeState.REVIEW)
+#: Nothing more comes of it.
+SETTLED_STATES = (NoticeState.SENT, NoticeState.HANDLED, NoticeState.CANCELLED, NoticeState.SUPERSEDED)
 
 
 class NoticeQuerySet(FoundByWords["Notice"]):
@@ -108,6 +110,11 @@ class NoticeQuerySet(FoundByWords["Notice"]):
         sent = self.filter(kind__in=WARNINGS, recipient_address__in=addresses, accepted_at__gte=instant)
         counts = sent.order_by().values_list("recipient_address").annotate(count=models.Count("pk"))
         return dict(counts)
+
+    def reducible(self, before: dt.datetime) -> NoticeQuerySet:
+        """Settled before then, of an incident that was closed before then, whose text is still there."""
+        settled = self.filter(state__in=SETTLED_STATES, made_at__lt=before, incident__closed_at__lt=before)
+        return settled.filter(Q(accepted_at=None) | Q(accepted_at__lt=before)).exclude(text="", html="")
 
     def needing_a_person(self) -> NoticeQuerySet:
         return self.filter(state__in=STUCK_STATES)
