@@ -62,4 +62,5 @@ def _signature(kept: GivenUp) -> str:
 
 
 def _is_ours(kept: GivenUp) -> bool:
-    return kept.by in canonical.keys() and hmac.compare_digest(kept.mac, _signature(kept))
+    known = canonical.keys()
+    return kept.by in known and hmac.compare_digest(kept.mac, _signature(kept))

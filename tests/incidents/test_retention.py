@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from io import StringIO
+from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
@@ -47,7 +48,7 @@ def found() -> list[str]:
     return [str(finding) for finding in verification.verify().findings if "closed_at" not in str(finding)]
 
 
-def as_owner(statement: str, *values: object) -> None:
+def as_owner(statement: str, *values: Any) -> None:
     with append_only.lifted(connection), connection.cursor() as cursor:
         cursor.execute(statement, values)
 
