@@ -13,7 +13,7 @@ from django.db import connection
 from agreements.models import ServiceAgreement, Severity
 from config.audit import append_only, seals, verification
 from config.models import GivenUp, User
-from incidents import lifecycle, outbox, retention
+from incidents import evidence, lifecycle, outbox, retention
 from incidents.models import Incident, Notice
 from incidents.models.notice import NoticeState
 from tests import cast
@@ -68,6 +68,21 @@ def test_a_text_is_given_up_for_its_digest_and_the_seal_still_holds(notice: Noti
     seals.seal()
     assert found() == []
     assert reduce(ada) == 0
+
+
+def test_the_page_of_a_notice_and_the_evidence_show_what_is_left_of_its_text(
+    notice: Notice, ada: User, aude: User
+) -> None:
+    digest = hashlib.sha256(notice.text.encode()).hexdigest()
+    reduce(ada)
+    page = cast.browser_of(aude).get(f"/admin/incidents/notice/{notice.pk}/change/")
+    assert page.status_code == 200
+    assert digest in page.content.decode()
+    assert SECRET not in page.content.decode()
+    assert notice.incident is not None
+    assert notice.client is not None
+    facts = evidence.evidence_of(notice.incident, notice.client, now=at("13:00", day=25))
+    assert digest in facts.canonical().decode()
 
 
 def test_history_says_who_gave_a_text_up_and_why(notice: Notice, ada: User) -> None:
