@@ -278,6 +278,10 @@ class AuditedModel(models.Model):
     CLIENT_PATH: ClassVar[str] = ""
     #: Fields in which people, or verbs in their name, write about any client (config/scope.py).
     NAMES_CLIENTS_IN: ClassVar[tuple[str, ...]] = ()
+    #: The field by which people call a row: a reference, a name.
+    CALLED: ClassVar[str] = ""
+    #: The field of a part that says in words what an act did to the whole: the text of a timeline's entry.
+    TELLS: ClassVar[str] = ""
     #: Fields of a row that is kept already that change only for a reason, as it is removed only for one
     #: (21 CFR 11.10(e), the "why").
     NEED_REASON: ClassVar[frozenset[str]] = frozenset()

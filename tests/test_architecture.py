@@ -229,6 +229,7 @@ UNSCOPED = {
     "agreements/admin/compare.py": NONE_YET,
     "agreements/admin/first_steps.py": SET_UP,
     "agreements/admin/lists.py": NARROWS,
+    "config/admin/trail_filters.py": NARROWS,
     "incidents/admin/as_it_was.py": "seen by what it is given",
     "incidents/admin/board.py": COUNTED,
     "incidents/admin/deadline.py": NARROWS,

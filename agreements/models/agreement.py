@@ -62,6 +62,7 @@ class ServiceAgreement(AuditedModel):
     """
 
     CLIENT_PATH = "client"
+    CALLED = "reference"
     NEED_REASON = frozenset(
         {
             "reference",

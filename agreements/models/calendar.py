@@ -54,6 +54,7 @@ class ServiceCalendarQuerySet(AuditedQuerySet["ServiceCalendar"]):
 class ServiceCalendar(AuditedModel):
     """Opening hours, closures and a time zone. Midnight as closing time is the end of the day (24:00)."""
 
+    CALLED = "name"
     NEED_REASON = frozenset({"time_zone"})
 
     name = LineField(_("name"), max_length=120, unique=True)

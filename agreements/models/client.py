@@ -27,6 +27,7 @@ class Client(AuditedModel):
     """Who an agreement is with."""
 
     CLIENT_PATH = "pk"
+    CALLED = "name"
     NEED_REASON = frozenset({"is_active"})
 
     name = LineField(_("name"), max_length=120, unique=True)
@@ -96,6 +97,8 @@ class Contact(AuditedModel):
 
 class Service(AuditedModel):
     """Something that is provided and can be affected by an incident."""
+
+    CALLED = "name"
 
     name = LineField(_("name"), max_length=120, unique=True)
     description = ProseField(_("description"), blank=True, max_length=2000)

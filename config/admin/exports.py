@@ -39,6 +39,7 @@ class ExportAdmin(AuditedModelAdmin):
 
 
 site.register_entries(
+    Entry(_("Audit trail"), "admin:trail", "config.view_event", Part.OVERSIGHT),
     Entry(_("People"), "admin:config_user_changelist", "config.view_user", Part.OVERSIGHT),
     Entry(_("Exports"), "admin:config_export_changelist", "config.view_export", Part.OVERSIGHT),
 )

@@ -15,6 +15,8 @@
     verification.py  whether all of it is what was sealed, and the live rows are what it says
     anchors.py       the head of the chain, to be kept elsewhere
     files.py         one thing with all that belongs to it, as files to take away (file_check.py: as they were?)
+    acts.py          one click, one pass, one command, told as one from all rows that bear its request id
+    trail.py         the page over all tables, newest first
 
 What writes the rows is config/history.py.
 """

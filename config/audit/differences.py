@@ -277,7 +277,7 @@ class _Teller:
 
     def _plain(self, field: Any, value: Any) -> str:
         labels = dict(getattr(field, "flatchoices", ()))
-        if value in labels:
+        if labels and value in labels:
             return str(labels[value])
         if isinstance(value, bool):
             return _now("yes") if value else _now("no")

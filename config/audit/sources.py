@@ -6,7 +6,7 @@ This floor names no model of those above: it finds them by their base.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -70,6 +70,26 @@ def all_parts_of(model: type[models.Model]) -> Iterator[tuple[type[models.Model]
             yield deeper, f"{lookup}__{name}"
 
 
+def top_of(model: type[models.Model]) -> tuple[type[models.Model], str]:
+    """What its rows are shown with in the end, and the lookup to its key: (Incident, "review__incident")."""
+    whole = whole_of(model)
+    if whole is None:
+        return model, ""
+    top, lookup = top_of(whole)
+    name = str(getattr(model, "PART_OF", ""))
+    return top, f"{name}__{lookup}" if lookup else name
+
+
+def client_path(model: type[models.Model]) -> str:
+    """The lookup from its rows to the client whose matter they are, its own or that of its whole; "" without any."""
+    own, whole = str(getattr(model, "CLIENT_PATH", "")), whole_of(model)
+    if own or whole is None:
+        return own
+    above = client_path(whole)
+    name = str(getattr(model, "PART_OF", ""))
+    return above and (name if above == "pk" else f"{name}__{above}")
+
+
 @functools.cache
 def client() -> type[models.Model]:
     """The model of the clients themselves."""
@@ -117,3 +137,12 @@ def tables() -> tuple[Table, ...]:
         if issubclass(model, AddedOnly) and "request_id" in {own.name for own in model._meta.fields}
     ]
     return tuple(sorted([*histories, *records], key=lambda table: table.label))
+
+
+def union(branches: Sequence[Rows], *order: str) -> Rows:
+    """All rows of these in one query, whose columns have the same names; those that are empty anyway are left out."""
+    found = [branch for branch in branches if not branch.query.is_empty()] or list(branches[:1])
+    if len(found) == 1 and found[0].query.is_sliced:
+        return found[0]  # in its own order
+    merged = found[0].union(*found[1:], all=True)
+    return merged.order_by(*order) if order else merged

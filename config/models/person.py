@@ -30,6 +30,8 @@ class PersonManager(_Manager):
 class User(AuditedModel, AbstractUser):
     """A member of staff. Deactivated when they leave, never deleted, so that the audit trail keeps its names."""
 
+    CALLED = "username"
+
     time_zone = ZoneField(
         _("time zone"),
         default="UTC",

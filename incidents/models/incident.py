@@ -103,6 +103,7 @@ class Incident(AuditedModel):
     """Changed only by the verbs in incidents/lifecycle. Every `_at` is when it happened, not when it was typed."""
 
     CLIENT_PATH = "affected_agreements__agreement__client"
+    CALLED = "reference"
     NEED_REASON = frozenset(
         {
             "reference",
@@ -357,6 +358,7 @@ class TimelineEntry(AuditedModel):
 
     PART_OF = "incident"
     NAMES_CLIENTS_IN = ("text",)
+    TELLS = "text"
     NEED_REASON = frozenset({"incident_id", "text", "happened_at", "typed_at", "author_name"})
 
     incident = models.ForeignKey(Incident, models.PROTECT, related_name="timeline")

@@ -26,6 +26,8 @@ class MessageTemplateQuerySet(AuditedQuerySet["MessageTemplate"]):
 class MessageTemplate(AuditedModel):
     """A text with placeholders that a notice starts from. What is sent is a copy: editing it changes no notice."""
 
+    CALLED = "name"
+
     name = LineField(_("name"), max_length=80, help_text=_("As colleagues look for it, for example “Investigating”."))
     kind = models.CharField(_("for"), max_length=20, choices=[(kind.value, kind.label) for kind in WRITTEN_KINDS])
     language = models.CharField(

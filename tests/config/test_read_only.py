@@ -85,6 +85,8 @@ def value_of(name: str, route: str) -> str:
         return "incidents_incident"
     if name == "content_type_id":
         return str(ContentType.objects.get_for_model(Client).pk)
+    if name == "request_id":
+        return str(Client.history.earliest().request_id)
     if name == "moment":
         return "overdue"
     if name in ("client_id", "deadline_id"):

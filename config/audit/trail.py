@@ -1,0 +1,228 @@
+"""The trail read as one: what happened in all tables, newest first, told act by act.
+
+An act is all that one click, one pass of a worker or one command did; its rows bear one request id. A page has the acts
+of the newest rows that its reader asks for, and tells each whole, whichever of its rows were asked for.
+
+Each table is read by its own index no further than the page needs, and what all gave is merged: one query, that costs
+the same beside a thousand rows and beside millions. Nothing is counted but what the acts of a page wrote. Where no
+index serves what is asked for, the page looks through so many rows and says how far it has looked.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import uuid
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from django.db import OperationalError, connection, models, transaction
+from django.db.models import CharField, F, Q, Value
+
+from config.audit import acts
+from config.audit.acts import Act
+from config.audit.names import Names
+from config.audit.sources import Rows, Table, union
+
+ACTS = 30  # on a page
+ROWS = 300  # read at a time
+READS = 4  # at most for one page; acts of thousands of rows fill some
+#: Rows of one table that a page looks through where no index serves what is asked for.
+LOOKED_THROUGH = 100_000
+PATIENCE = 8  # seconds, after which the database gives up
+
+
+class TooSlow(Exception):
+    """The database could not find what was asked for in the time that a reader waits."""
+
+
+@dataclass(frozen=True)
+class Question:
+    """What a reader asks for: of these tables the rows that `narrow` leaves.
+
+    `coarse` is as much of that as an index serves; it bounds what is looked through for the rest, `is_fine`.
+    """
+
+    tables: Sequence[Table]
+    narrow: Callable[[Table, Rows], Rows] = lambda _table, rows: rows
+    coarse: Callable[[Table, Rows], Rows] = lambda _table, rows: rows
+    is_fine: bool = False
+
+
+def ref(obj: models.Model) -> str:
+    """What finds exactly this one in the trail."""
+    called = str(getattr(obj, "CALLED", ""))
+    return str(getattr(obj, called)) if called else f"{obj._meta.label_lower}:{obj.pk}"
+
+
+# ── where a page begins ─────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True)
+class Position:
+    """A place in the trail: everything newer has been read. Its text goes into addresses."""
+
+    at: dt.datetime
+    label: str = ""
+    key: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.at.astimezone(dt.UTC).isoformat()}~{self.label}~{self.key}"
+
+    @classmethod
+    def parse(cls, text: str) -> Position | None:
+        """None for anything that is none."""
+        at, _, rest = text.partition("~")
+        label, _, key = rest.partition("~")
+        try:
+            position = cls(dt.datetime.fromisoformat(at), label, int(key))
+        except ValueError:
+            return None
+        return position if position.at.tzinfo is not None and 0 <= position.key < 2**63 else None
+
+    def older(self, table: Table, rows: Rows) -> Rows:
+        """Those after it, where the newest come first; of one instant the last label, and its highest key."""
+        if table.label != self.label:
+            return rows.filter(self.instant(table, "lte" if table.label < self.label else "lt"))
+        at_once = self.instant(table, "lt") | Q(**{f"{table.key}__lt": self.key})
+        return rows.filter(self.instant(table, "lte"), at_once)
+
+    def newer(self, table: Table, rows: Rows) -> Rows:
+        """Those before it and itself."""
+        if table.label != self.label:
+            return rows.filter(self.instant(table, "gt" if table.label < self.label else "gte"))
+        at_once = self.instant(table, "gt") | Q(**{f"{table.key}__gte": self.key})
+        return rows.filter(self.instant(table, "gte"), at_once)
+
+    def instant(self, table: Table, lookup: str) -> Q:
+        """Rows whose instant compares so with its own.
+
+        SQLite compares instants as text, and its own clock writes fewer digits of one than Python does.
+        """
+        if connection.vendor != "sqlite":
+            return Q(**{f"{table.at}__{lookup}": self.at})
+        text = f"{self.at.astimezone(dt.UTC):%Y-%m-%d %H:%M:%S.%f}"
+        if lookup in ("lt", "gte"):
+            text = text.removesuffix("000").removesuffix(".000")
+        return Q(**{f"{table.at}__{lookup}": Value(text, CharField())})
+
+
+# ── reading ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True)
+class Page:
+    acts: list[Act]
+    names: Names
+    next: Position | None
+    looked_back_to: dt.datetime | None = None  # where it did not look through all
+
+
+def page(question: Question, before: Position | None = None) -> Page:
+    """The newest acts that have a row that is asked for, of those that are older than `before`. May raise TooSlow."""
+    with _patience():
+        floor = _floor(question, before) if question.is_fine else None
+        found, after = _newest(question, before, floor)
+        told = acts.told(found, question.tables)
+        if after is None and floor is not None:
+            return Page(told, acts.names(told), Position(floor), floor)
+        return Page(told, acts.names(told), after)
+
+
+def _newest(
+    question: Question, before: Position | None, floor: dt.datetime | None
+) -> tuple[list[uuid.UUID], Position | None]:
+    """(acts, where the next page begins)"""
+    found: list[uuid.UUID] = []
+    told: set[uuid.UUID] = set()
+    reached = before
+    for _ in range(READS):
+        rows = _rows(question, reached, floor, without=[*found, *told])
+        if before is not None:
+            told |= _told_before(question, before, {row.act for row in rows})
+        for row in rows:
+            if row.act not in told and row.act not in found:
+                if len(found) == ACTS:
+                    return found, reached
+                found.append(row.act)
+            reached = Position(row.at, question.tables[row.table].label, row.key)
+        if len(rows) < ROWS:
+            return found, None
+    return found, reached
+
+
+class _Row(NamedTuple):
+    at: dt.datetime
+    table: int
+    key: int
+    act: uuid.UUID
+
+
+def _rows(
+    question: Question, before: Position | None, floor: dt.datetime | None, without: Collection[uuid.UUID]
+) -> list[_Row]:
+    branches = []
+    for number, table in enumerate(question.tables):
+        rows = question.narrow(table, table.rows())
+        if before is not None:
+            rows = before.older(table, rows)
+        if floor is not None:
+            rows = rows.filter(Position(floor).instant(table, "gte"))
+        if without:
+            rows = rows.exclude(request_id__in=without)
+        rows = _limited(table.newest_first(rows))
+        branches.append(
+            rows.annotate(row_at=F(table.at), row_table=Value(number), row_key=F(table.key)).values_list(
+                "row_at", "row_table", "row_key", "request_id"
+            )
+        )
+    return [_Row(*row) for row in union(branches, "-row_at", "-row_table", "-row_key")[:ROWS]]
+
+
+def _limited(rows: Rows) -> Rows:
+    """Each table by itself, so that its own index says which are its newest. SQLite merges them by their order."""
+    return rows[:ROWS] if connection.features.supports_slicing_ordering_in_compound else rows.order_by()
+
+
+def _told_before(question: Question, before: Position, found: set[uuid.UUID]) -> set[uuid.UUID]:
+    """Those that an earlier page has told, as they also have newer rows that are asked for."""
+    branches = [
+        before.newer(table, question.narrow(table, table.rows().filter(request_id__in=found))).values_list(
+            "request_id", flat=True
+        )
+        for table in question.tables
+    ]
+    return set(union([branch.distinct() for branch in branches]))
+
+
+def _floor(question: Question, before: Position | None) -> dt.datetime | None:
+    """The instant back to which a page looks; None for the beginning of the trail."""
+    branches = []
+    for table in question.tables:
+        rows = question.coarse(table, table.rows())
+        if before is not None:
+            rows = before.older(table, rows)
+        instants = rows.order_by(f"-{table.at}").annotate(row_at=F(table.at)).values_list("row_at", flat=True)
+        if connection.features.supports_slicing_ordering_in_compound:
+            branches.append(instants[LOOKED_THROUGH : LOOKED_THROUGH + 1])
+        else:
+            key = instants.values("pk")[LOOKED_THROUGH : LOOKED_THROUGH + 1]
+            branches.append(table.rows().filter(pk__in=key).values_list(table.at, flat=True))
+    return max(union(branches), default=None)
+
+
+@contextlib.contextmanager
+def _patience() -> Iterator[None]:
+    """No reader waits longer, and no planner compiles what is done sooner than compiled."""
+    if connection.vendor != "postgresql":
+        yield
+        return
+    try:
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute(f"SET LOCAL statement_timeout = '{PATIENCE}s'; SET LOCAL jit = off")
+            yield
+    except OperationalError as error:
+        if getattr(error.__cause__, "sqlstate", "") != "57014":  # query_canceled
+            raise
+        raise TooSlow from error
