@@ -9,3 +9,6 @@ from django.utils.translation import gettext_lazy as _
 class AgreementsConfig(AppConfig):
     name = "agreements"
     verbose_name = _("Agreements")
+
+    def ready(self) -> None:
+        from agreements import concerns  # noqa: F401 - it registers itself, and knows models, which are there only now

@@ -22,3 +22,7 @@ class ConfigApp(AppConfig):
 
 class DueNoticeAdmin(AdminConfig):
     default_site = "config.site.DueNoticeSite"
+
+    def ready(self) -> None:
+        super().ready()
+        from config.admin import concerns  # noqa: F401 - a filtered list, so it needs the admin's base to be there

@@ -174,7 +174,7 @@ CELERY_BEAT_SCHEDULE = {
     # A doorbell that nobody answered in time is worth nothing: the next one rings in a second.
     "raise due notices": {"task": "incidents.tasks.raise_due", "schedule": 1.0, "options": {"expires": 5}},
     "deliver notices": {"task": "incidents.tasks.deliver", "schedule": 1.0, "options": {"expires": 5}},
-    "seal the trail": {"task": "config.tasks.seal", "schedule": 60.0, "options": {"expires": 60}},
+    "keep the trail": {"task": "config.tasks.keep_trail", "schedule": 60.0, "options": {"expires": 60}},
     "keep watch": {
         "task": "incidents.tasks.keep_watch",
         "schedule": 60.0,

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from django.db import close_old_connections, connection
 
 from config import instants
-from config.audit import seals
+from config.audit import keeping
 from incidents import notices, outbox, watchdog
 from incidents.models.sending import Part
 
@@ -64,7 +64,7 @@ def run(stop: threading.Event) -> None:
         threading.Thread(target=_repeat, args=("planner", lambda: plan(nudge.set), TICK, never, stop)),
         threading.Thread(target=_repeat, args=("sender", lambda: send(stop.is_set), TICK, nudge, stop)),
         threading.Thread(target=_repeat, args=("auditor", watch, WATCH_EVERY, never, stop)),
-        threading.Thread(target=_repeat, args=("sealer", seals.seal, SEAL_EVERY, never, stop)),
+        threading.Thread(target=_repeat, args=("sealer", keeping.keep, SEAL_EVERY, never, stop)),
     )
     for thread in parts:
         thread.start()

@@ -137,6 +137,7 @@ def test_every_many_to_many_goes_through_an_audited_model() -> None:
 BULK_WRITES = {
     ("config/history.py", "super().update"): "what a model declares to be told of elsewhere, or by nobody",
     ("config/history.py", "super().bulk_create"): "a new row that is its own record",
+    ("config/audit/concerns.py", "Concern.objects.bulk_create"): "rows are only ever added, and have no history",
     ("config/search.py", "model.objects.bulk_update"): "a migration's: text that is derived, and has no trail",
     ("config/audit/seals.py", "SealedRange.objects.bulk_create"): "a seal is its own record, and is sealed by the next",
     ("incidents/notices.py", "Notice.objects.bulk_create"): "a new row is its own record: frozen, with made_at",

@@ -27,7 +27,8 @@ from agreements.models import (
     SpecialDay,
     WarningPoint,
 )
-from config.models import Export, User
+from config.audit import keeping
+from config.models import Concern, Export, User
 from incidents import lifecycle
 from incidents.models import (
     AffectedAgreement,
@@ -105,6 +106,7 @@ def first_of_everything(olga: User) -> Incident:
     lifecycle.resolve(past, by=olga, now=now)
     review = reviewing.open_review(past, by=olga, now=now)
     CorrectiveAction.objects.create(review=review, what="Add a replica", owner=olga, due_on=now.date())
+    keeping.keep()  # the export is something to look at
     return incident
 
 
@@ -179,6 +181,7 @@ def grow(incident: Incident, more: int, start: int) -> None:
     copies(TimelineEntry.objects.filter(incident=incident).earliest("pk"), more)
     copies(MessageTemplate.objects.earliest("pk"), more, name=n("Text {}"))
     copies(Export.objects.earliest("pk"), more)
+    copies(Concern.objects.earliest("pk"), more, about_pk=lambda number: start + number + 2)
     reviews = copies(past.review, more, incident_id=lambda number: done[number].pk)
     action = CorrectiveAction.objects.earliest("pk")
     copies(action, more, what=n("Step {}"))
@@ -201,7 +204,8 @@ def pages() -> Iterator[tuple[str, str]]:
             if not isinstance(pattern, URLPattern) or not pattern.name or pattern.name.endswith(FILES):
                 continue
             if pattern.name.endswith("_simple_history"):
-                yield pattern.name, reverse(f"admin:{pattern.name}", args=[row.pk, row.history.earliest("pk").pk])
+                if hasattr(row, "history"):
+                    yield pattern.name, reverse(f"admin:{pattern.name}", args=[row.pk, row.history.earliest("pk").pk])
                 continue
             names = set(pattern.pattern.converters)
             if names <= known.keys():

@@ -8,7 +8,7 @@ from django.utils.translation import gettext_lazy as _
 
 from agreements.models.client import Client
 from config import scope
-from config.history import AuditedModel, AuditedRecords
+from config.history import AuditedModel, AuditedQuerySet, AuditedRecords
 from config.models import User
 
 
@@ -26,6 +26,7 @@ class ClientScope(AuditedModel):
     )
     client = models.ForeignKey(Client, models.PROTECT, related_name="+", verbose_name=_("client"))
 
+    objects = AuditedQuerySet["ClientScope"].as_manager()
     history = AuditedRecords()
 
     class Meta:

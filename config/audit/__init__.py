@@ -17,6 +17,9 @@
     files.py         one thing with all that belongs to it, as files to take away (file_check.py: as they were?)
     acts.py          one click, one pass, one command, told as one from all rows that bear its request id
     trail.py         the page over all tables, newest first
+    concerns.py      what an auditor should look at, found by rules among what was sealed
+    phrases.py       whether a reason explains anything
+    keeping.py       what is done for the trail each minute
 
 What writes the rows is config/history.py.
 """

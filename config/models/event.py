@@ -22,6 +22,7 @@ class EventKind(models.TextChoices):
     LINK_OPENED = "link_opened", _("Link opened")
     LINK_USED = "link_used", _("Link used")
     LINK_REFUSED = "link_refused", _("Link refused")
+    VERIFY_FAILED = "verify_failed", _("Trail does not verify")
 
 
 #: What each kind says to its reader, filled in from `said`.
@@ -34,6 +35,7 @@ SENTENCES: dict[str, str | Promise] = {
     EventKind.LINK_OPENED: _("The link of a notice was opened."),
     EventKind.LINK_USED: _("A notice was confirmed as read by its link."),
     EventKind.LINK_REFUSED: _("A link was refused: %(why)s."),
+    EventKind.VERIFY_FAILED: _("The trail is not what was sealed: %(first)s"),
 }
 
 #: Facts that are codes, as people read them.
@@ -86,7 +88,7 @@ class Event(AddedOnly):
         )
 
     def __str__(self) -> str:
-        return f"{self.get_kind_display()}: {self.actor_name}"
+        return self.sentence
 
     @property
     def sentence(self) -> str:

@@ -15,12 +15,12 @@ from django.core.management import call_command
 from django.db import IntegrityError, models, transaction
 from django.utils import timezone
 
-from agreements.models import Client, Contact, SeverityDefinition
+from agreements.models import Client, ClientScope, Contact, SeverityDefinition
 from config import roles
-from config.audit import sources
+from config.audit import concerns, keeping, sources
 from config.audit.append_only import NeverDeleted
 from config.history import AuditedModel, AuditedQuerySet, Caller, PastTheTrail, ReasonMissing, acting, current_act
-from config.models import User
+from config.models import Concern, User
 from incidents import deadlines, lifecycle, notices, outbox
 from incidents.models import Deadline, Incident, Notice, TimelineEntry
 from tests import cast
@@ -40,6 +40,9 @@ def world(olga: User, roles: None) -> Incident:
     agreement = incident.agreements.get()
     SeverityDefinition.objects.get_or_create(agreement=agreement, severity="low", defaults={"words": "A nuisance."})
     lifecycle.pause(incident, by=olga, now=timezone.now(), reason="Waiting for the client.")
+    ClientScope.objects.create(user=olga, client=agreement.client)
+    keeping.keep()
+    concerns.look_at(Concern.objects.earliest("pk"), by=cast.aude(), remark="Asked about it.", now=timezone.now())
     return incident
 
 

@@ -32,6 +32,8 @@ OWN = {
     "admin:settings": {"config_user", "config_historicaluser", "config_historicaluser_groups"},
     "admin:saved_filters": {"config_savedfilter"},
     "admin:password_change": {"config_user"},
+    "admin:config_concern_look-at": {"config_lookedat", "config_historicallookedat"},
+    "admin:config_concern_changelist": {"config_lookedat", "config_historicallookedat"},
 }
 #: An export leaves a record of itself.
 EXPORT = {"config_export", "config_historicalexport"}
@@ -95,7 +97,9 @@ def value_of(name: str, route: str) -> str:
     model: Any = Client if app_label == "r" else apps.get_model(app_label, model_name)
     row = model._default_manager.order_by("pk").first()
     values = {"object_id": row.pk, "id": row.pk}
-    return str(row.history.first().pk if name == "version_id" else values[name])
+    if name == "version_id":
+        return str(row.history.first().pk) if hasattr(row, "history") else "1"
+    return str(values[name])
 
 
 # ── what was written ────────────────────────────────────────────────────────────────────────────────────────────────
@@ -211,8 +215,13 @@ def test_no_version_page_can_be_written_through(
     for model in admin.site._registry:
         before = list(model._default_manager.order_by("pk").values())
         row: Any = model._default_manager.order_by("pk").first()
+        if not hasattr(row, "history"):
+            continue
         of_history = f"admin:{model._meta.app_label}_{model._meta.model_name}"
-        address = reverse(f"{of_history}_simple_history", args=[row.pk, row.history.first().pk])
+        address = reverse(
+            f"{of_history}_simple_history",
+            args=[row.pk, value_of("version_id", f"{model._meta.app_label}/{model._meta.model_name}")],
+        )
         shown = browser.get(address)
         assert shown.status_code == 200, model
         assert b'type="submit"' not in shown.content.split(b'id="content"', 1)[1], model

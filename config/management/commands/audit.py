@@ -12,8 +12,8 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import connection
 
 from config import times
-from config.audit import anchors, database_role, file_check, seals, verification
-from config.models import Seal
+from config.audit import anchors, database_role, events, file_check, seals, verification
+from config.models import EventKind, Seal
 
 
 class Command(BaseCommand):
@@ -74,6 +74,7 @@ class Command(BaseCommand):
         for table, count in report.more.items():
             self.stdout.write(f"{table}: {count:,} more")
         if found:
+            events.record(EventKind.VERIFY_FAILED, first=found[0])
             total = len(found) + sum(report.more.values())
             raise CommandError(
                 f"Not as it was sealed: {total:,} found. Change nothing: keep a copy of this database as it is, and of "
