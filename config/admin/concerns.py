@@ -83,7 +83,7 @@ class ConcernAdmin(FilteredAdmin):
     filterset_class = ConcernFilter
     tabs = (
         Tab(_("To look at"), {"mark": "no"}, when_empty=_("Nothing waits for an auditor's look.")),
-        Tab(_("Looked at"), {"mark": "yes"}),
+        Tab(_("Looked at"), {"mark": "yes"}, when_empty=_("Nothing was marked as looked at yet.")),
         Tab(_("All"), {}),
     )
     export_columns = ("at", "kind", "name", "actor_name", "caller", "reason", "act_id")

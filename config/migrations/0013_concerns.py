@@ -81,7 +81,7 @@ class Migration(migrations.Migration):
             ],
             options={
                 "verbose_name": "concern",
-                "verbose_name_plural": "review queue",
+                "verbose_name_plural": "concerns",
                 "ordering": ("-at", "-pk"),
                 "default_permissions": ("view",),
             },

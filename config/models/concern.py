@@ -59,7 +59,7 @@ class Concern(AddedOnly):
 
     class Meta:
         verbose_name = _("concern")
-        verbose_name_plural = _("review queue")
+        verbose_name_plural = _("concerns")
         ordering = ("-at", "-pk")
         default_permissions = ("view",)
         constraints = (
