@@ -124,4 +124,4 @@ def test_the_auditor_reads_who_did_what_and_meets_no_button_that_writes(
     expect(page.locator("a[href$='/acknowledge/'], a[href*='/notify/'], a[href$='/resolve/']")).to_have_count(0)
     expect(page.get_by_role("button", name="Save")).to_have_count(0)
     page.goto(f"{site}/admin/incidents/incident/1/history/")
-    expect(page.get_by_text("Olga Petrova (olga)").first).to_be_visible()
+    expect(page.locator("ol.acts").get_by_text("Olga Petrova (olga)").first).to_be_visible()

@@ -209,7 +209,7 @@ def test_only_who_reads_the_trail_takes_it_and_sees_the_button(
         browser = browser_of(user)
         response = browser.get(address)
         assert response.status_code == (200 if may else 403)
-        response.close()
+        assert b"".join(response)
         assert {send(address).status_code for send in (browser.post, browser.head)} == {405}
         assert (f'href="{address}"' in browser.get(page).content.decode()) is may
     assert Browser().get(address).status_code == 302
