@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection
 from dataclasses import replace
 from typing import Any, TypeVar, cast
 
+from django.contrib import admin
 from django.db.models import CharField, Exists, ExpressionWrapper, F, Model, OuterRef, Q, QuerySet
 from django.utils.translation import gettext_lazy as _
 
@@ -72,6 +73,14 @@ def visible(rows: Rows, user: Any) -> Rows:
     for text in _texts(model):
         rows = rows.filter(~_names_another(text, clients))
     return rows
+
+
+def may_view(user: Any, model: type[Model]) -> bool:
+    """Whether the person's role lets them view such rows; a part that has no page of its own goes with its whole."""
+    whole = sources.whole_of(model)
+    if whole is not None and not admin.site.is_registered(model):
+        return may_view(user, whole)
+    return bool(user.has_perm(f"{model._meta.app_label}.view_{model._meta.model_name}"))
 
 
 def tables(user: Any) -> tuple[sources.Table, ...]:

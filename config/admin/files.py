@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from typing import Any
 
-from django.contrib import admin, messages
+from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.db import models
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
@@ -14,7 +14,6 @@ from django.http.response import HttpResponseBase
 from config import exports, instants, scope
 from config.admin.values import page_of
 from config.audit import files, sources
-from config.models import User
 
 #: Who reads the audit trail.
 PERMISSION = "config.view_event"
@@ -25,7 +24,7 @@ def whole_view(request: HttpRequest, row: models.Model, called: str) -> HttpResp
     if (refusal := _check(request)) is not None:
         return refusal
     by: Any = request.user  # the site lets nobody in who is not signed in
-    may = functools.partial(may_view, by)
+    may = functools.partial(scope.may_view, by)
     parts = (part for part, _lookup in sources.all_parts_of(type(row)))
     left_out = sorted(part._meta.label_lower for part in parts if not may(part))
     if scope.clients_of(by) is not None:
@@ -35,14 +34,6 @@ def whole_view(request: HttpRequest, row: models.Model, called: str) -> HttpResp
     except exports.TooMany as refused:
         messages.warning(request, " ".join(refused.messages))
         return HttpResponseRedirect(page_of(row))
-
-
-def may_view(user: User, model: type[models.Model]) -> bool:
-    """A part that has no page of its own goes with its whole."""
-    whole = sources.whole_of(model)
-    if whole is not None and not admin.site.is_registered(model):
-        return may_view(user, whole)
-    return user.has_perm(f"{model._meta.app_label}.view_{model._meta.model_name}")
 
 
 def _check(request: HttpRequest) -> HttpResponse | None:

@@ -8,7 +8,6 @@ from urllib.parse import urlencode
 
 from django import forms
 from django.core.exceptions import PermissionDenied
-from django.db import models
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, QueryDict
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
@@ -144,11 +143,7 @@ class HistoryPages(SimpleHistoryAdmin):  # type: ignore[misc]  # the library shi
         return obj
 
     def _may_view(self, request: HttpRequest) -> May:
-        def may(kind: type[models.Model]) -> bool:
-            name = f"{kind._meta.app_label}.view_{kind._meta.model_name}"
-            return kind is self.model or request.user.has_perm(name)
-
-        return may
+        return lambda kind: kind is self.model or scope.may_view(request.user, kind)
 
     def _see(self, request: HttpRequest) -> See:
         return lambda rows: scope.visible(rows, request.user)

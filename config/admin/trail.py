@@ -6,6 +6,7 @@ import datetime as dt
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 from django.contrib import admin
@@ -20,7 +21,7 @@ from django.utils.translation import gettext as _now
 from config import scope
 from config.admin.histories import READING_METHODS
 from config.admin.trail_filters import TrailFilters
-from config.audit import acts, differences, sources, trail
+from config.audit import acts, differences, trail
 from config.audit.acts import Act, Ref
 from config.audit.names import Names
 from config.audit.sources import Table
@@ -40,14 +41,7 @@ def urls() -> list[URLPattern]:
 
 def readable(request: HttpRequest) -> tuple[Table, ...]:
     """Of the models that this person may view, the rows that they see; a part without a page goes with its whole."""
-    return tuple(table for table in scope.tables(request.user) if may_view(request, table.model))
-
-
-def may_view(request: HttpRequest, model: type[models.Model]) -> bool:
-    whole = sources.whole_of(model)
-    if whole is not None and not admin.site.is_registered(model):
-        return may_view(request, whole)
-    return request.user.has_perm(f"{model._meta.app_label}.view_{model._meta.model_name}")
+    return tuple(table for table in scope.tables(request.user) if scope.may_view(request.user, table.model))
 
 
 # ── what is shown ───────────────────────────────────────────────────────────────────────────────────────────────────
@@ -107,7 +101,7 @@ class Entry:
     def others(self) -> list[str]:
         return self._sentences[1:]
 
-    @property
+    @cached_property
     def _sentences(self) -> list[str]:
         return acts.sentences(self.act)
 
