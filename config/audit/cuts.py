@@ -52,10 +52,11 @@ def cut() -> Cut:
     """Raises WritersUnderWay. Writers wait for at most LOCK_TIMEOUT at a time."""
     if connection.vendor != "postgresql":
         return _ask(f"SELECT STRFTIME('%Y-%m-%d %H:%M:%f+00:00', 'NOW'), {_tips()}")
-    # One message to the server, which is one transaction there: whatever becomes of us, the lock is let go.
+    # One message to the server, which is one transaction there: whatever becomes of us, the lock is let go. In a
+    # transaction of the caller's, what comes afterwards has the caller's own patience again.
     question = (
         f"SET LOCAL lock_timeout = {LOCK_TIMEOUT}; SELECT pg_advisory_xact_lock({LOCK}); "
-        f"SELECT clock_timestamp(), {_tips()}"
+        f"SET LOCAL lock_timeout TO DEFAULT; SELECT clock_timestamp(), {_tips()}"
     )
     for _try in range(TRIES):
         try:

@@ -147,3 +147,12 @@ def test_without_the_lock_it_is_said_that_a_late_commit_could_look_like_tamperin
         finally:
             cuts.install(connection)
         assert cuts.missing(connection) == []
+
+
+def test_after_a_cut_the_callers_transaction_waits_for_locks_as_long_as_before() -> None:
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SHOW lock_timeout")
+        before = cursor.fetchone()
+        cuts.cut()
+        cursor.execute("SHOW lock_timeout")
+        assert cursor.fetchone() == before
