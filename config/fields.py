@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from django.core.exceptions import ValidationError
-from django.core.validators import MaxLengthValidator
+from django.core.validators import MaxLengthValidator, URLValidator
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
@@ -94,8 +94,9 @@ if TYPE_CHECKING:
     TextOf = models.CharField[str, str]
     MailOf = models.EmailField[str, str]
     ProseOf = models.TextField[str, str]
+    WebOf = models.URLField[str, str]
 else:
-    TextOf, MailOf, ProseOf = models.CharField, models.EmailField, models.TextField
+    TextOf, MailOf, ProseOf, WebOf = models.CharField, models.EmailField, models.TextField, models.URLField
 
 
 class LineField(TextOf):
@@ -118,6 +119,19 @@ class AddressField(MailOf):
     """A mail address, safe to stand in a mail header."""
 
     default_validators = [*models.EmailField.default_validators, validate_line, validate_address]
+
+
+class WebField(WebOf):
+    """The address of a page on the web; shown as a link, never fetched."""
+
+    default_validators = [URLValidator(schemes=("http", "https")), validate_line]
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        options.setdefault("max_length", 500)
+        super().__init__(*args, **options)
+
+    def formfield(self, **options: Any) -> Any:
+        return super().formfield(**{"assume_scheme": "https", **options})
 
 
 class ZoneField(TextOf):

@@ -10,6 +10,7 @@ from django.contrib.auth.models import Group
 from django.db import connections, models
 from django.db.models import QuerySet
 from django.test import Client as Browser
+from django.utils import timezone
 
 from agreements import presets
 from agreements.models import (
@@ -29,6 +30,16 @@ from config import roles
 from config.audit import append_only
 from config.history import acting
 from config.models import User
+from reviews.models import (
+    Contributor,
+    CorrectiveAction,
+    Factor,
+    Finding,
+    PostIncidentReview,
+    ReviewLink,
+    ReviewPolicy,
+    TimelinePick,
+)
 
 PASSWORD = "due-notice"
 #: A Tuesday morning; tests say what time it is, nothing waits for it.
@@ -196,3 +207,34 @@ def contoso() -> ServiceAgreement:
     )
     presets.apply_preset(made, "office_hours_support")
     return made
+
+
+# ── reviews ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def fill_in(review: PostIncidentReview, *, action: str = "Add a replica") -> CorrectiveAction:
+    """Everything that a review needs to be submitted, and one row of each of its parts; returns its action."""
+    with acting(review.facilitator, reason="Written down."):
+        review.summary, review.client_impact = "A disk filled up.", "Nobody could sign in for an hour."
+        review.root_cause, review.what_will_change = "Nobody was told that it grew.", "It is measured."
+        review.save()
+        factor, _is_new = Factor.objects.get_or_create(name="Unwatched growth", defaults={"kind": "technical"})
+        finding, _is_new = Finding.objects.get_or_create(review=review, factor=factor, explanation="It grew for weeks.")
+        for answer in review.answers.all():
+            answer.text = "As was usual."
+            answer.save()
+        Contributor.objects.get_or_create(review=review, user=review.facilitator)
+        ReviewLink.objects.create(review=review, label="Chart", address="https://charts.example/disk")
+        for entry in review.incident.timeline.all()[:1]:
+            TimelinePick.objects.create(review=review, entry=entry, remark="Nobody knew yet.")
+        due_on = review.opened_at.date()
+        return CorrectiveAction.objects.create(
+            review=review, what=action, owner=review.facilitator, due_on=due_on, finding=finding
+        )
+
+
+def policy(name: str = "Critical incidents", **terms: Any) -> ReviewPolicy:
+    """Five days for the review, three to assign its actions, thirty to do them; for critical ones unless said."""
+    given = {"severity": "critical", "review_within": 5, "actions_assigned_within": 3, "actions_done_within": 30}
+    made_at = terms.pop("made_at", timezone.now())
+    return ReviewPolicy.objects.create(name=name, made_at=made_at, **{**given, **terms})

@@ -32,6 +32,7 @@ ROLE_MIGRATIONS = (
     "incidents.migrations.0005_delivery_roles",
     "incidents.migrations.0008_message_template_roles",
     "reviews.migrations.0002_roles",
+    "reviews.migrations.0010_document_roles",
 )
 
 

@@ -105,7 +105,8 @@ def first_of_everything(olga: User) -> Incident:
     )
     lifecycle.resolve(past, by=olga, now=now)
     review = reviewing.open_review(past, by=olga, now=now)
-    CorrectiveAction.objects.create(review=review, what="Add a replica", owner=olga, due_on=now.date())
+    cast.fill_in(review)
+    cast.policy()
     keeping.keep()  # the export is something to look at
     return incident
 

@@ -26,7 +26,7 @@ from incidents.models import Deadline, Incident
 from incidents.models.incident import ResponderRole
 from reviews import lifecycle as review_lifecycle
 from reviews.demo import world
-from reviews.models import CorrectiveAction, PostIncidentReview
+from reviews.models import CorrectiveAction, Factor, FactorKind, Finding, PostIncidentReview
 
 Say = Callable[[str], object]
 #: How long after `now` the first client is warned: time enough for the processes to be up.
@@ -229,8 +229,20 @@ def _closed_ones(story: Story, olga: User, max_: User) -> None:
     rule.then(
         dt.timedelta(days=1),
         _review,
-        by=max_,
+        by=olga,
         summary="A new firewall rule went out to all servers in one step and used up their CPU.",
+        client_impact="All clients behind the edge network: for 27 minutes their sites answered with error 502.",
+        findings=(
+            ("No staged rollout", FactorKind.PROCESS, "Rules went to every server at once, as an urgent fix would."),
+            ("Unbounded work of one rule", FactorKind.TECHNICAL, "The pattern backtracked on ordinary requests."),
+        ),
+        answers=(
+            "A rule that only logs was taken to be harmless, and rules had always gone out like this.",
+            "The rule set could be withdrawn everywhere within minutes.",
+            "It happened in office hours.",
+            "The pages needed to withdraw the rules were themselves behind the edge network.",
+            "A rule that only logs still runs; the switch to withdraw rules must not depend on what they protect.",
+        ),
         root_cause="The pattern needed far more steps than its length suggests, and nothing limited them.",
         what_will_change="Rules go out in stages, and the engine that runs them bounds its own work.",
         actions=(("Roll out firewall rules in stages", olga, 2), ("Run rules on a bounded engine", max_, 5)),
@@ -245,7 +257,7 @@ def _closed_ones(story: Story, olga: User, max_: User) -> None:
     )
     rule.then(dt.timedelta(days=3), _finish, by=olga, what="Roll out firewall rules in stages")
     rule.then(dt.timedelta(days=4), _finish, by=max_, what="Run rules on a bounded engine")
-    rule.then(dt.timedelta(days=5), _complete_review, by=max_)
+    rule.then(dt.timedelta(days=5), _complete_review, by=olga, approved_by=max_)
     rule.then(dt.timedelta(days=5, minutes=2), lifecycle.close, by=max_)
 
 
@@ -268,6 +280,9 @@ def _under_review(story: Story, olga: User, max_: User) -> None:
         _review,
         by=max_,
         summary="A valid change of one setting met a fault that had been shipped weeks before.",
+        client_impact="",
+        findings=(("Untested settings", FactorKind.TECHNICAL, "The setting had never been used since the release."),),
+        answers=(),
         root_cause="The release was tested with the settings that were in use, not with those that were allowed.",
         what_will_change="",
         actions=(
@@ -406,15 +421,25 @@ def _review(
     by: User,
     now: dt.datetime,
     summary: str,
+    client_impact: str,
     root_cause: str,
     what_will_change: str,
+    findings: tuple[tuple[str, FactorKind, str], ...],
+    answers: tuple[str, ...],
     actions: tuple[tuple[str, User, int], ...],
 ) -> None:
     """Open the review and write it; each action has its owner and is due in so many days."""
     review = review_lifecycle.open_review(incident, by=by, now=now)
     with acting(by, reason="Written after the review meeting."):
         review.summary, review.root_cause, review.what_will_change = summary, root_cause, what_will_change
+        review.client_impact = client_impact
         review.save()
+        for name, kind, explanation in findings:
+            factor, _is_new = Factor.objects.get_or_create(name=name, defaults={"kind": kind})
+            Finding.objects.create(review=review, factor=factor, explanation=explanation)
+        for answer, text in zip(review.answers.all(), answers, strict=False):
+            answer.text = text
+            answer.save()
         for what, owner, due_in in actions:
             due_on = now.date() + dt.timedelta(days=due_in)
             CorrectiveAction.objects.create(review=review, what=what, owner=owner, due_on=due_on)
@@ -427,8 +452,11 @@ def _finish(incident: Incident, *, by: User, now: dt.datetime, what: str) -> Non
         action.save()
 
 
-def _complete_review(incident: Incident, *, by: User, now: dt.datetime) -> None:
-    review_lifecycle.complete(PostIncidentReview.objects.get(incident=incident), by=by, now=now)
+def _complete_review(incident: Incident, *, by: User, approved_by: User, now: dt.datetime) -> None:
+    review = PostIncidentReview.objects.get(incident=incident)
+    review_lifecycle.submit(review, by=by, now=now)
+    review_lifecycle.approve(review, by=approved_by, now=now)
+    review_lifecycle.close(review, by=by, now=now)
 
 
 def _client(name: str) -> Client:

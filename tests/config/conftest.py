@@ -14,7 +14,7 @@ from incidents import lifecycle
 from incidents.models import MessageTemplate, Notice, Sending
 from incidents.models.notice import NoticeState
 from reviews import lifecycle as reviewing
-from reviews.models import CorrectiveAction
+from tests import cast
 
 
 @pytest.fixture
@@ -38,5 +38,6 @@ def world(olga: User, max_: User, aude: User, ada: User, northwind: ServiceAgree
     Export.objects.create(at=now, by=olga, listed="incidents.incident", rows=1, sha256="0" * 64)
     lifecycle.resolve(incident, by=olga, now=now)
     review = reviewing.open_review(incident, by=olga, now=now)
-    CorrectiveAction.objects.create(review=review, what="Add a replica", owner=olga, due_on=now.date())
+    cast.fill_in(review)
+    cast.policy()
     keeping.keep()  # the export is something to look at

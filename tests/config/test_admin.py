@@ -46,6 +46,9 @@ MAY: dict[str, tuple[frozenset[str], frozenset[str]]] = {
     "incidents.Sending": (NOBODY, NOBODY),
     "reviews.PostIncidentReview": (NOBODY, RESPONDERS),
     "reviews.CorrectiveAction": (NOBODY, RESPONDERS),
+    "reviews.Factor": (RESPONDERS, RESPONDERS),
+    "reviews.QuestionSet": (NOBODY, NOBODY),
+    "reviews.ReviewPolicy": (KEEPERS, KEEPERS),
     "config.User": (ADMINISTRATORS, ADMINISTRATORS),
     "config.Export": (NOBODY, NOBODY),
     "config.Concern": (NOBODY, NOBODY),
@@ -82,7 +85,12 @@ VERBS: dict[str, frozenset[str]] = {
     "incidents_notice_revoke-link": RESPONDERS,
     "incidents_sending_hold": KEEPERS,
     "incidents_sending_release": KEEPERS,
-    "reviews_postincidentreview_complete": RESPONDERS,
+    "reviews_postincidentreview_approve": KEEPERS,
+    "reviews_postincidentreview_close": RESPONDERS,
+    "reviews_postincidentreview_reopen": KEEPERS,
+    "reviews_postincidentreview_send-back": RESPONDERS,
+    "reviews_postincidentreview_submit": RESPONDERS,
+    "reviews_postincidentreview_waive": KEEPERS,
     "config_concern_look-at": AUDITORS,
 }
 

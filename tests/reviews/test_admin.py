@@ -18,7 +18,8 @@ from config.models import User
 from incidents import lifecycle
 from incidents.models import Incident
 from reviews import lifecycle as reviewing
-from reviews.models import CorrectiveAction, PostIncidentReview
+from reviews.models import CorrectiveAction, Factor, PostIncidentReview
+from tests import cast
 
 MARKUP = "<script>alert(1)</script>"
 TODAY = timezone.now().date()
@@ -55,19 +56,28 @@ def learned(review: PostIncidentReview, *actions: dict[str, Any], **changes: Any
     typed: dict[str, Any] = {
         "facilitator": review.facilitator_id,
         "summary": "A disk filled up.",
+        "client_impact": "Nobody could sign in.",
         "root_cause": "Nobody was told that it grew.",
         "what_will_change": "It is measured.",
         "reason": "What we found",
         "actions-TOTAL_FORMS": len(actions),
         "actions-INITIAL_FORMS": existing,
     }
+    answers = list(review.answers.all())
+    typed |= {"answers-TOTAL_FORMS": len(answers), "answers-INITIAL_FORMS": len(answers)}
+    for number, answer in enumerate(answers):
+        typed |= {f"answers-{number}-id": answer.pk, f"answers-{number}-text": "As was usual."}
+    for empty in ("contributors", "links"):
+        typed |= {f"{empty}-TOTAL_FORMS": 0, f"{empty}-INITIAL_FORMS": 0}
+    typed |= {"findings-TOTAL_FORMS": 0 if review.findings.exists() else 1, "findings-INITIAL_FORMS": 0}
+    typed |= {"findings-0-factor": Factor.objects.get_or_create(name="Unwatched growth", kind="technical")[0].pk}
     for number, action in enumerate(actions):
         typed |= {f"actions-{number}-{name}": value for name, value in action.items()}
     return {**typed, **changes}
 
 
 def action(by: User, **changes: Any) -> dict[str, Any]:
-    return {"what": "Measure the disk", "owner": by.pk, "due_on": "2026-12-24", **changes}
+    return {"what": "Measure the disk", "kind": "prevent", "owner": by.pk, "due_on": "2026-12-24", **changes}
 
 
 def test_a_review_is_opened_from_the_incidents_page_and_only_there(
@@ -85,16 +95,23 @@ def test_a_review_is_opened_from_the_incidents_page_and_only_there(
     assert "already has a review" in shown(browser.post(page(incident, "open-review"), {}))
 
 
-def test_what_was_learned_is_written_down_and_the_review_completed(
-    browser: Browser, olga: User, review: PostIncidentReview
+def test_what_was_learned_is_written_down_approved_by_another_and_closed(
+    browser: Browser, olga: User, max_: User, review: PostIncidentReview
 ) -> None:
-    assert "Write the root cause" in shown(browser.post(page(review, "complete"), {"reason": "Done"}))
+    refused = shown(browser.post(page(review, "submit"), {}))
+    assert "Write what happened." in refused
+    assert "Answer: What made sense at the time?" in refused
     assert browser.post(page(review), learned(review, action(olga))).status_code == 302
-    assert "The review is completed." in shown(browser.post(page(review, "complete"), {"reason": "Done"}, follow=True))
+    browser.post(page(review, "submit"), {})
+    assert browser.get(page(review)).context["has_change_permission"] is False
+    assert browser.post(page(review, "approve"), {}).status_code == 403
+    assert "is approved" in shown(cast.browser_of(max_).post(page(review, "approve"), {}, follow=True))
+    assert "The review is closed." in shown(browser.post(page(review, "close"), {}, follow=True))
     review.refresh_from_db()
     assert review.is_completed
-    assert set(review.history.values_list("history_change_reason", flat=True)) >= {"What we found", "Done"}
-    assert "complete" not in {button.slug for button in browser.get(page(review)).context["buttons"]}
+    assert (review.submitted_by, review.approved_by) == (olga, max_)
+    assert "What we found" in set(review.history.values_list("history_change_reason", flat=True))
+    assert {button.slug for button in browser.get(page(review)).context["buttons"]} == set()
 
 
 @pytest.mark.parametrize(
@@ -105,7 +122,6 @@ def test_what_was_learned_is_written_down_and_the_review_completed(
         ({"due_on": "0001-01-01"}, "before the year 1900"),
         ({"due_on": "9999-12-31"}, "after the year 2999"),
         ({"due_on": ""}, "This field is required"),
-        ({"done_on": "2026-12-20"}, "Say what shows that it is done"),
         ({"owner": 999_999}, "is not one of the available choices"),
     ],
 )
@@ -160,6 +176,7 @@ def test_an_action_is_done_with_evidence_and_a_reason_on_its_own_page(
 ) -> None:
     row = CorrectiveAction.objects.create(review=review, what="Measure the disk", owner=olga, due_on=TODAY)
     sent = {"what": row.what, "owner": olga.pk, "due_on": TODAY.isoformat(), "done_on": TODAY.isoformat()}
+    sent |= {"kind": "prevent", "priority": 2}
     assert "Say what shows that it is done" in shown(browser.post(page(row), {**sent, "reason": "Done"}))
     assert browser.post(page(row), {**sent, "evidence": "Alarm tested", "reason": "Done"}).status_code == 302
     row.refresh_from_db()

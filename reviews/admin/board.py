@@ -1,0 +1,36 @@
+"""What the board and the navigation show of reviews."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from config.admin import list_of
+from config.navigation import Count, Entry, Part
+from config.site import Tile, site
+from reviews.models import CorrectiveAction
+
+
+@site.register_tile
+def overdue_actions(request: HttpRequest, now: dt.datetime) -> Tile | None:
+    if not request.user.has_perm("reviews.view_correctiveaction"):
+        return None
+    rows = CorrectiveAction.objects.all().overdue(timezone.localdate(now))
+    return Tile(_("Corrective actions overdue"), rows, f"{list_of(CorrectiveAction)}?progress=overdue", "bad")
+
+
+site.register_entries(
+    Entry(
+        _("Reviews"), "admin:reviews_postincidentreview_changelist", "reviews.view_postincidentreview", Part.LEARNING
+    ),
+    Entry(
+        _("Corrective actions"),
+        "admin:reviews_correctiveaction_changelist",
+        "reviews.view_correctiveaction",
+        Part.LEARNING,
+        Count(lambda now: CorrectiveAction.objects.all().overdue(timezone.localdate(now)), _("overdue"), "warn"),
+    ),
+)

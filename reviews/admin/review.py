@@ -1,0 +1,358 @@
+"""Post-incident reviews and their corrective actions; the incident's page gets its button and its link from here."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+from typing import Any, ClassVar, cast
+
+import django_filters
+from django import forms
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils.functional import Promise
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _now
+from django.utils.translation import gettext_lazy as _
+
+from agreements.models import ServiceAgreement, Severity
+from config.admin import badge, link, page_of, zoned
+from config.fields import ProseField
+from config.filters import FilteredAdmin, NameFilter, PersonFilter, Tab, days
+from config.forms import NATIVE_INPUTS, ActForm, Done, RowChooser, RowsFormSet, reason_field
+from config.models import User
+from incidents.admin import badges
+from incidents.admin.verbs import VerbForm, verb
+from incidents.admin.workspace import follow_up
+from incidents.models import Incident, reaches_beyond
+from incidents.models.incident import Status
+from reviews import lifecycle
+from reviews.admin.people import COLLEAGUES
+from reviews.models import (
+    Answer,
+    Contributor,
+    CorrectiveAction,
+    Finding,
+    PostIncidentReview,
+    ReviewLink,
+    ReviewStatus,
+)
+from reviews.models import PostIncidentReviewQuerySet as Reviews
+
+
+@verb
+class OpenReview(VerbForm):
+    slug = "open-review"
+    label = _("Open review")
+    permission = "reviews.add_postincidentreview"
+    lawful_in = (Status.RESOLVED, Status.CLOSED)
+    facilitator = forms.ModelChoiceField(
+        COLLEAGUES, label=_("Facilitator"), required=False, help_text=_("Leave empty to facilitate it yourself.")
+    )
+    reason = reason_field(required=False)
+
+    @classmethod
+    def is_lawful(cls, subject: Incident) -> bool:
+        return super().is_lawful(subject) and review_of(subject) is None
+
+    def explanation(self) -> str | Promise:
+        return _("Looks back without blame: what happened, what made it possible, what will change, and who does it.")
+
+    def act(self, *, now: dt.datetime) -> Done:
+        review = lifecycle.open_review(self.subject, by=self.by, now=now, **self.cleaned_data)
+        return Done(_now("The review is open."), then=page_of(review))
+
+
+def review_of(incident: Incident) -> PostIncidentReview | None:
+    return PostIncidentReview.objects.filter(incident=incident).first()
+
+
+@follow_up
+def review_link(incident: Incident) -> tuple[str | Promise, str] | None:
+    review = review_of(incident)
+    return (_("Review"), page_of(review)) if review else None
+
+
+class ReviewAct(ActForm):
+    """One step of a review on the page of its own."""
+
+    lawful_in: ClassVar[Sequence[ReviewStatus]]
+    permission = "reviews.change_postincidentreview"
+    subject: PostIncidentReview
+    reason = reason_field()
+
+    @classmethod
+    def is_lawful(cls, subject: PostIncidentReview) -> bool:
+        return subject.status in cls.lawful_in
+
+    @classmethod
+    def is_in_scope(cls, subject: PostIncidentReview, by: Any) -> bool:
+        return not reaches_beyond(subject.incident, by)
+
+
+class Submit(ReviewAct):
+    slug = "submit"
+    label = _("Submit for approval")
+    lawful_in = (ReviewStatus.DRAFT,)
+    reason = reason_field(required=False)
+
+    def explanation(self) -> str | Promise:
+        return _("Hands it to a manager to read. Nobody changes it meanwhile; it can be sent back.")
+
+    def act(self, *, now: dt.datetime) -> Done:
+        lifecycle.submit(self.subject, by=self.by, now=now, **self.cleaned_data)
+        return Done(_now("The review waits for a manager's approval."))
+
+
+class SendBack(ReviewAct):
+    slug = "send-back"
+    label = _("Send back")
+    lawful_in = (ReviewStatus.IN_REVIEW,)
+
+    def explanation(self) -> str | Promise:
+        return _("Makes it a draft again. Say what should be written otherwise.")
+
+    def act(self, *, now: dt.datetime) -> Done:
+        lifecycle.send_back(self.subject, by=self.by, now=now, **self.cleaned_data)
+        return Done(_now("The review is a draft again."))
+
+
+class Approve(ReviewAct):
+    slug = "approve"
+    label = _("Approve")
+    permission = lifecycle.APPROVE
+    lawful_in = (ReviewStatus.IN_REVIEW,)
+    reason = reason_field(required=False)
+
+    def explanation(self) -> str | Promise:
+        return _("Says that a manager who did not write it has read it and agrees.")
+
+    def act(self, *, now: dt.datetime) -> Done:
+        lifecycle.approve(self.subject, by=self.by, now=now, **self.cleaned_data)
+        return Done(_now("The review is approved."))
+
+
+class Close(ReviewAct):
+    slug = "close"
+    label = _("Close review")
+    lawful_in = (ReviewStatus.APPROVED, ReviewStatus.SHARED)
+    reason = reason_field(required=False)
+
+    def explanation(self) -> str | Promise:
+        return _("Nothing more will be written. Its corrective actions go on until each is done or dropped.")
+
+    def act(self, *, now: dt.datetime) -> Done:
+        lifecycle.close(self.subject, by=self.by, now=now, **self.cleaned_data)
+        return Done(_now("The review is closed."))
+
+
+class Reopen(ReviewAct):
+    slug = "reopen"
+    label = _("Reopen review")
+    permission = lifecycle.APPROVE
+    lawful_in = (ReviewStatus.APPROVED, ReviewStatus.SHARED, ReviewStatus.CLOSED, ReviewStatus.WAIVED)
+
+    def explanation(self) -> str | Promise:
+        return _("Makes it a draft again, to be approved anew. What clients were sent stays as it was sent.")
+
+    def act(self, *, now: dt.datetime) -> Done:
+        lifecycle.reopen(self.subject, by=self.by, now=now, **self.cleaned_data)
+        return Done(_now("The review is a draft again."))
+
+
+class Waive(ReviewAct):
+    slug = "waive"
+    label = _("Waive review")
+    permission = lifecycle.APPROVE
+    lawful_in = (ReviewStatus.DRAFT, ReviewStatus.IN_REVIEW)
+
+    def explanation(self) -> str | Promise:
+        return _("Lets it go, although it may be owed. The reason is kept; it can be reopened.")
+
+    def act(self, *, now: dt.datetime) -> Done:
+        lifecycle.waive(self.subject, by=self.by, now=now, **self.cleaned_data)
+        return Done(_now("The review is waived."))
+
+
+class PartInline(admin.TabularInline):  # type: ignore[type-arg]
+    """Rows of one kind below the document."""
+
+    formset = RowsFormSet
+    extra = 0
+
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **options: Any) -> Any:
+        found = super().formfield_for_dbfield(db_field, request, **options)
+        if found is not None and isinstance(db_field, ProseField):
+            found.widget.attrs |= {"rows": 3, "cols": 40}
+        return found
+
+
+class AnswerInline(PartInline):
+    """One row for each question of the review's version; none is added or taken out."""
+
+    model = Answer
+    fields = ("question", "text", "is_for_client")
+    readonly_fields = ("question",)
+    can_delete = False
+    max_num = 0
+
+
+class FindingInline(PartInline):
+    model = Finding
+    fields = ("factor", "explanation", "is_for_client")
+    autocomplete_fields = ("factor",)
+
+
+class ContributorInline(PartInline):
+    model = Contributor
+    autocomplete_fields = ("user",)
+
+
+class LinkInline(PartInline):
+    model = ReviewLink
+
+
+class ActionInline(PartInline):
+    model = CorrectiveAction
+    fields = ("what", "kind", "owner", "due_on", "is_for_client")
+    autocomplete_fields = ("owner",)
+    formfield_overrides = NATIVE_INPUTS
+    can_delete = False
+    show_change_link = True
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[CorrectiveAction]:
+        return super().get_queryset(request).select_related("owner")
+
+    def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **options: Any) -> Any:
+        if db_field.name == "owner":
+            options["widget"] = RowChooser(db_field, self.admin_site)
+        return super().formfield_for_foreignkey(db_field, request, **options)
+
+
+class ReviewFilter(django_filters.FilterSet):  # type: ignore[misc]  # the library ships no types
+    status = django_filters.ChoiceFilter(
+        choices=(("open", _("Open")), *ReviewStatus.choices),
+        label=_("Status"),
+        empty_label=_("All"),
+        method="by_status",
+    )
+    severity = django_filters.ChoiceFilter(
+        choices=Severity.choices, field_name="incident__severity", label=_("Severity"), empty_label=_("All")
+    )
+    client = NameFilter(
+        ServiceAgreement.client.field,
+        label=_("Client"),
+        reach=lambda reviews, clients: reviews.filter(incident__in=Incident.objects.of_clients(clients).order_by()),
+    )
+    facilitator = PersonFilter(PostIncidentReview.facilitator.field, label=_("Facilitator"))
+    opened_from, opened_until = days("opened_at", since=_("Opened from"), until=_("Opened until"))
+
+    class Meta:
+        model = PostIncidentReview
+        fields = ()
+
+    def by_status(self, queryset: Reviews, name: str, value: str) -> Reviews:
+        return queryset.open() if value == "open" else queryset.filter(status=value)
+
+
+#: status → look and sign of its badge
+STATUS_LOOKS = {
+    ReviewStatus.DRAFT: ("run", "◑"),
+    ReviewStatus.IN_REVIEW: ("high", "◔"),
+    ReviewStatus.APPROVED: ("ok", "✓"),
+    ReviewStatus.SHARED: ("ok", "✓"),
+    ReviewStatus.CLOSED: ("ok", "✓"),
+    ReviewStatus.WAIVED: ("off", "–"),
+}
+
+
+def actions_in_words(review: Any) -> str:
+    """How many of them are done, of a row that comes with them."""
+    actions = list(review.actions.all())
+    done = sum(not action.is_open for action in actions)
+    return _now("%(done)d of %(all)d done") % {"done": done, "all": len(actions)} if actions else _now("none yet")
+
+
+@admin.register(PostIncidentReview)
+class PostIncidentReviewAdmin(FilteredAdmin):
+    acts = (Submit, Approve, SendBack, Close, Reopen, Waive)
+    inlines = (AnswerInline, FindingInline, ActionInline, ContributorInline, LinkInline)
+    filterset_class = ReviewFilter
+    tabs = (
+        Tab(_("Open"), {"status": "open"}),
+        Tab(_("Mine"), {"status": "open", "facilitator": PersonFilter.ME}),
+        Tab(_("To approve"), {"status": ReviewStatus.IN_REVIEW.value}),
+        Tab(_("Closed"), {"status": ReviewStatus.CLOSED.value}),
+        Tab(_("All"), {}),
+    )
+    list_select_related = ("incident", "facilitator")
+    search_fields = ("incident__words",)
+    search_help_text = _("Reference of the incident, words of its title, client")
+    export_columns = (
+        "incident__reference",
+        "incident__title",
+        "incident__severity",
+        "status",
+        "facilitator",
+        "opened_at",
+        "due_at",
+        "approved_at",
+        "completed_at",
+        "root_cause",
+        "what_will_change",
+        admin.display(description=_("actions"))(actions_in_words),
+    )
+    autocomplete_fields = ("facilitator",)
+    readonly_fields = (
+        "incident_link",
+        "status_badge",
+        "why_owed",
+        *(zoned(PostIncidentReview, name) for name in ("opened_at", "due_at", "approved_at", "completed_at")),
+    )
+    fieldsets = (
+        (None, {"fields": ("incident_link", "status_badge", "facilitator", *readonly_fields[2:])}),
+        (
+            _("The document"),
+            {
+                "fields": tuple(
+                    (text, f"is_{text}_for_client")
+                    for text in ("summary", "client_impact", "root_cause", "what_will_change")
+                )
+            },
+        ),
+    )
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Opened from the incident's page, by its verb."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """While it is a draft, for those who write it."""
+        if not super().has_change_permission(request, obj):
+            return False
+        return obj is None or (obj.status == ReviewStatus.DRAFT and lifecycle.may_write(obj, cast(User, request.user)))
+
+    def get_list_display(self, request: HttpRequest) -> Sequence[Any]:
+        opened = zoned(PostIncidentReview, "opened_at")
+        return ("__str__", "severity_badge", "facilitator", opened, "actions_done", "status_badge")
+
+    def with_columns(self, rows: QuerySet[Any], reader: Any) -> QuerySet[Any]:
+        return rows.prefetch_related("actions")
+
+    @admin.display(description=_("severity"))
+    def severity_badge(self, review: PostIncidentReview) -> SafeString:
+        return badges.severity(review.incident.severity)
+
+    @admin.display(description=_("actions"))
+    def actions_done(self, review: PostIncidentReview) -> str:
+        return actions_in_words(review)
+
+    @admin.display(description=_("incident"))
+    def incident_link(self, review: PostIncidentReview) -> SafeString:
+        return link(review.incident)
+
+    @admin.display(description=_("status"), ordering="status")
+    def status_badge(self, review: PostIncidentReview) -> SafeString:
+        look, sign = STATUS_LOOKS[ReviewStatus(review.status)]
+        return badge(review.get_status_display(), look, sign)
