@@ -175,6 +175,7 @@ CELERY_BEAT_SCHEDULE = {
     "raise due notices": {"task": "incidents.tasks.raise_due", "schedule": 1.0, "options": {"expires": 5}},
     "deliver notices": {"task": "incidents.tasks.deliver", "schedule": 1.0, "options": {"expires": 5}},
     "keep the trail": {"task": "config.tasks.keep_trail", "schedule": 60.0, "options": {"expires": 60}},
+    "follow up reviews": {"task": "reviews.tasks.follow_up", "schedule": 60.0, "options": {"expires": 60}},
     "keep watch": {
         "task": "incidents.tasks.keep_watch",
         "schedule": 60.0,

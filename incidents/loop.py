@@ -25,6 +25,9 @@ WATCH_EVERY = 60.0  # seconds from one audit to the next
 SEAL_EVERY = 60.0  # seconds from one seal of the trail to the next
 CALM_AFTER_ERROR = 1.0  # seconds
 
+#: (name, step, seconds from one pass to the next) of what floors above do besides.
+_others: list[tuple[str, Callable[[], object], float]] = []
+
 
 def _never() -> bool:
     return False
@@ -53,6 +56,11 @@ def watch() -> int:
     return released
 
 
+def also(name: str, step: Callable[[], object], every: float) -> None:
+    """For a floor above: do this as well, in a thread of its own."""
+    _others.append((name, step, every))
+
+
 # ── all together, until told to stop ────────────────────────────────────────────────────────────────────────────────
 
 
@@ -65,6 +73,7 @@ def run(stop: threading.Event) -> None:
         threading.Thread(target=_repeat, args=("sender", lambda: send(stop.is_set), TICK, nudge, stop)),
         threading.Thread(target=_repeat, args=("auditor", watch, WATCH_EVERY, never, stop)),
         threading.Thread(target=_repeat, args=("sealer", keeping.keep, SEAL_EVERY, never, stop)),
+        *(threading.Thread(target=_repeat, args=(*other, never, stop)) for other in _others),
     )
     for thread in parts:
         thread.start()

@@ -203,6 +203,8 @@ class Incident(AuditedModel):
             # the list, newest first, with its severity filter
             models.Index(fields=("severity", "-declared_at"), name="incident_severity"),
             models.Index(fields=("-declared_at",), name="incident_newest"),
+            # which of them owe a review, each minute (reviews/owed.py)
+            models.Index(fields=("resolved_at",), name="incident_resolved", condition=Q(resolved_at__isnull=False)),
         )
 
     def __str__(self) -> str:

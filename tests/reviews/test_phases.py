@@ -36,11 +36,11 @@ def took(incident: Incident) -> dict[PhaseName, dt.timedelta | None]:
     return {phase.name: phase.took for phase in phases.of(incident, told.get(incident.pk))}
 
 
-def test_each_phase_runs_from_detection_and_detection_from_when_it_happened(incident: Incident, olga: User) -> None:
+def test_each_phase_runs_from_detection_and_detection_from_when_it_happened(
+    incident: Incident, olga: User, northwind: ServiceAgreement
+) -> None:
     lifecycle.acknowledge(incident, by=olga, now=at("12:15"))
-    lifecycle.record_told(
-        incident, cast.Client.objects.get(), Obligation.NOTIFY, by=olga, now=at("12:40"), evidence="By phone."
-    )
+    lifecycle.record_told(incident, northwind.client, Obligation.NOTIFY, by=olga, now=at("12:40"), evidence="By phone.")
     lifecycle.mitigate(incident, by=olga, now=at("13:00"))
     incident = lifecycle.resolve(incident, by=olga, now=at("14:30"))
     assert {name.value: span and span.total_seconds() / 60 for name, span in took(incident).items()} == {
