@@ -6,12 +6,9 @@ import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from django.db import transaction
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
-from config.history import acting
-from config.models import User
 from reviews.models import Question, QuestionSet
 
 
@@ -47,11 +44,11 @@ def in_force(now: dt.datetime) -> QuestionSet:
     return QuestionSet.objects.all().in_force() or _make(1, PRESETS, now)
 
 
-def word_otherwise(asked: Sequence[Asked], *, by: User, now: dt.datetime, reason: str) -> QuestionSet:
-    """Make the next version of these questions. Reviews that have begun keep theirs."""
-    with transaction.atomic(), acting(by, reason=reason):
-        newest = QuestionSet.objects.select_for_update(no_key=True).order_by("-version").first()
-        return _make(newest.version + 1 if newest else 1, asked, now)
+def number(version: QuestionSet, now: dt.datetime) -> None:
+    """Make this unsaved version the next one. Whoever does the same meanwhile waits for our transaction."""
+    QuestionSet.objects.select_for_update(no_key=True).order_by("version").first()
+    newest = QuestionSet.objects.all().in_force()
+    version.version, version.made_at = (newest.version + 1 if newest else 1), now
 
 
 def _make(version: int, asked: Sequence[Asked], now: dt.datetime) -> QuestionSet:

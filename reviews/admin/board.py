@@ -33,4 +33,7 @@ site.register_entries(
         Part.LEARNING,
         Count(lambda now: CorrectiveAction.objects.all().overdue(timezone.localdate(now)), _("overdue"), "warn"),
     ),
+    Entry(_("Factors"), "admin:reviews_factor_changelist", "reviews.view_factor", Part.LEARNING),
+    Entry(_("Review policies"), "admin:reviews_reviewpolicy_changelist", "reviews.view_reviewpolicy", Part.LEARNING),
+    Entry(_("Questions"), "admin:reviews_questionset_changelist", "reviews.view_questionset", Part.LEARNING),
 )

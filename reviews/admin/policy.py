@@ -13,6 +13,7 @@ from agreements.models import Severity
 from config import instants
 from config.filters import FilteredAdmin
 from reviews.models import ReviewPolicy
+from reviews.policy_presets import PRESETS
 
 
 class PolicyFilter(django_filters.FilterSet):  # type: ignore[misc]  # the library ships no types
@@ -27,6 +28,7 @@ class PolicyFilter(django_filters.FilterSet):  # type: ignore[misc]  # the libra
 class ReviewPolicyAdmin(FilteredAdmin):
     filterset_class = PolicyFilter
     instead_of_deleting = _("Take the tick from “In use” on the page of a policy that holds no more.")
+    change_form_template = "admin/reviews/reviewpolicy/change_form.html"
     list_display = ("name", "severity", "service", "client", "review_within", "is_active")
     list_select_related = ("service", "client")
     search_fields = ("name",)
@@ -41,6 +43,16 @@ class ReviewPolicyAdmin(FilteredAdmin):
         ),
         (_("Who is told"), {"fields": ("told_of_violations", "outstanding_on")}),
     )
+
+    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
+        """What the chosen preset says; it can be changed before it is saved."""
+        for preset in PRESETS:
+            if preset.key == request.GET.get("preset"):
+                return {"name": str(preset.name), **preset.terms}
+        return super().get_changeform_initial_data(request)  # type: ignore[no-any-return]
+
+    def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **options: Any) -> Any:
+        return super().render_change_form(request, {"presets": PRESETS, **context}, *args, **options)
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         if not change:

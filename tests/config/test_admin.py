@@ -47,7 +47,7 @@ MAY: dict[str, tuple[frozenset[str], frozenset[str]]] = {
     "reviews.PostIncidentReview": (NOBODY, RESPONDERS),
     "reviews.CorrectiveAction": (NOBODY, RESPONDERS),
     "reviews.Factor": (RESPONDERS, RESPONDERS),
-    "reviews.QuestionSet": (NOBODY, NOBODY),
+    "reviews.QuestionSet": (KEEPERS, NOBODY),
     "reviews.ReviewPolicy": (KEEPERS, KEEPERS),
     "config.User": (ADMINISTRATORS, ADMINISTRATORS),
     "config.Export": (NOBODY, NOBODY),

@@ -175,12 +175,13 @@ def test_one_that_is_waived_does_not_come_back(olga: User, max_: User, bare: Ser
     assert [found.status for found in opened()] == [ReviewStatus.WAIVED]
 
 
-def test_it_asks_the_questions_of_its_time_and_goes_on_asking_those(
-    olga: User, max_: User, bare: ServiceAgreement
-) -> None:
+def test_it_asks_the_questions_of_its_time_and_goes_on_asking_those(olga: User, bare: ServiceAgreement) -> None:
     first = reviewing.open_review(over(olga), by=olga, now=at("13:05"))
-    questions.word_otherwise([questions.Asked("What now?")], by=max_, now=at("13:06"), reason="Shorter.")
+    newest = QuestionSet()
+    questions.number(newest, at("13:06"))
+    newest.save()
+    newest.questions.create(position=1, text="What now?")
     second = reviewing.open_review(over(olga), by=olga, now=at("13:07"))
     assert [str(answer) for answer in second.answers.all()] == ["What now?"]
     assert first.answers.count() == len(questions.PRESETS)
-    assert QuestionSet.objects.count() == 2
+    assert (newest.version, second.question_set) == (2, newest)

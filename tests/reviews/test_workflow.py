@@ -109,6 +109,9 @@ def test_who_facilitated_or_submitted_it_does_not_approve_it_manager_or_not(
     whole.facilitator = ada
     cast.save(whole)
     lifecycle.submit(whole, by=max_, now=at("14:00"))
+    otto = cast.colleague("otto", "Otto Berg", "operator")
+    with pytest.raises(Refused, match="for a manager"):
+        lifecycle.approve(whole, by=otto, now=at("15:00"))
     for author in (max_, ada):
         with pytest.raises(Refused, match="somebody else"):
             lifecycle.approve(whole, by=author, now=at("15:00"))
