@@ -24,6 +24,7 @@ from config.admin.trail_filters import TrailFilters
 from config.audit import acts, differences, trail
 from config.audit.acts import Act, Ref
 from config.audit.names import Names
+from config.audit.paging import Position
 from config.audit.sources import Table
 from config.history import Caller
 
@@ -138,7 +139,7 @@ def trail_view(request: HttpRequest) -> HttpResponse:
     if (refusal := _check(request)) is not None:
         return refusal
     filters = TrailFilters(request, readable(request))
-    before = trail.Position.parse(request.GET.get(BEFORE, ""))
+    before = Position.parse(request.GET.get(BEFORE, ""))
     page, is_slow = trail.Page([], Names({}), None), False
     try:
         page = trail.page(filters.question, before)

@@ -19,7 +19,7 @@ from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy as _
 
 from config.audit import sources
-from config.audit.sources import Rows, Table
+from config.audit.sources import Rows, Table, table_of
 from config.audit.trail import Question
 from config.filters import DayFilter, NameFilter, PersonFilter
 from config.history import Caller
@@ -28,10 +28,6 @@ from config.search import FoundByWords
 
 MOST_OBJECTS = 100
 _REF = re.compile(r"([a-z]+\.[a-z]+):([0-9]{1,18})", re.ASCII)
-
-
-def table_of(rows: Rows) -> Table:
-    return next(table for table in sources.tables() if table.rows_of is rows.model)
 
 
 # ── which rows belong to what ───────────────────────────────────────────────────────────────────────────────────────

@@ -5,6 +5,7 @@
     refusals.py      that somebody was refused what their role does not allow
     append_only.py   the triggers that refuse to change or delete it
     database_role.py what a PostgreSQL role may do that runs the product and owns none of it
+    paging.py        pages over many tables, each going on at a place in the trail
     histories.py     the history of one thing and its parts, by act
     as_it_was.py     one thing and its parts as they were at an instant
     differences.py   what a row changed, as people read it (names.py: what rows are called; words.py: long texts)

@@ -139,6 +139,11 @@ def tables() -> tuple[Table, ...]:
     return tuple(sorted([*histories, *records], key=lambda table: table.label))
 
 
+def table_of(rows: Rows) -> Table:
+    """The table of which these are rows."""
+    return next(table for table in tables() if table.rows_of is rows.model)
+
+
 def union(branches: Sequence[Rows], *order: str) -> Rows:
     """All rows of these in one query, whose columns have the same names; those that are empty anyway are left out."""
     found = [branch for branch in branches if not branch.query.is_empty()] or list(branches[:1])

@@ -18,7 +18,8 @@ from django.urls import reverse
 from agreements.models import Client, Contact, Service, ServiceAgreement
 from config.admin.trail import Entry
 from config.audit import acts, events, sources, trail
-from config.audit.trail import Position, Question
+from config.audit.paging import Position
+from config.audit.trail import Question
 from config.history import acting
 from config.models import User
 from config.models.event import EventKind
