@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
 from importlib import import_module
 from typing import Any
 
 import pytest
 from django.apps import apps
 from django.contrib.auth.models import Group
+from django.db import connection
 from django.test import Client as Browser
 from django.utils import timezone
 from pytest_django import Settings
@@ -33,6 +37,22 @@ ROLE_MIGRATIONS = (
     "incidents.migrations.0008_message_template_roles",
     "reviews.migrations.0002_roles",
 )
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(
+    django_db_modify_db_settings_parallel_suffix: None, request: pytest.FixtureRequest
+) -> Iterator[None]:
+    """A database in memory starts as a copy of the migrated one, so that `migrate` finds nothing left to do."""
+    name = connection.creation._get_test_db_name()
+    if connection.vendor != "sqlite" or not connection.creation.is_in_memory_db(name):
+        yield
+        return
+    migrated = request.getfixturevalue("migrated_sqlite")
+    with closing(sqlite3.connect(name, uri=True)) as memory:  # what is in memory is kept as long as this is open
+        with closing(sqlite3.connect(migrated)) as file:
+            file.backup(memory)
+        yield
 
 
 @pytest.fixture(autouse=True)

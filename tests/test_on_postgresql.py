@@ -35,14 +35,16 @@ ELSEWHERE = (
     "postgresql" in settings.DATABASES["default"]["ENGINE"], reason="This run is on PostgreSQL already."
 )
 @pytest.mark.parametrize("folders", [pytest.param(folders, id=name) for name, folders in PARTS.items()])
-def test_the_same_contract_holds_on_postgresql(postgres_url: str, folders: tuple[str, ...]) -> None:
+def test_the_same_contract_holds_on_postgresql(
+    postgres_url: str, migrated_postgres: str, folders: tuple[str, ...]
+) -> None:
     done = subprocess.run(
         [
             *(sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *folders),
             *(f"--ignore={path}" for path in ELSEWHERE),
         ],
         cwd=ROOT,
-        env={**os.environ, "DATABASE_URL": postgres_url},
+        env={**os.environ, "DATABASE_URL": postgres_url, "MIGRATED_DATABASE_URL": migrated_postgres},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
