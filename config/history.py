@@ -208,7 +208,8 @@ class AuditedRecords(HistoricalRecords):  # type: ignore[misc]  # the library sh
         if history_type == "~":  # once more, of what came past our own save: from a file, or by a key alone
             instance.refuse_without_reason()
         fields = self.fields_included(instance)
-        row = instance.history.model(
+        model: type[models.Model] = type(instance)
+        row = history_of(model)(
             history_date=getattr(instance, "_history_date", Now()),
             history_type=history_type,
             history_user=act.actor,
@@ -230,8 +231,14 @@ class AuditedRecords(HistoricalRecords):  # type: ignore[misc]  # the library sh
         changed = instance.changed_fields()
         own = [f for f in instance._meta.concrete_fields if f.attname in changed and (f in fields or f.editable)]
         names = [field.name for field in own if field.attname not in instance.SILENT_FIELDS]
-        names = names or [field.name for field in instance.history.model._history_m2m_fields]  # type: ignore[attr-defined]
+        names = names or [field.name for field in history_of(type(instance))._history_m2m_fields]
         return f",{','.join(names)}," if names else ""
+
+
+@functools.cache
+def history_of(model: type[models.Model]) -> type[Any]:
+    """The model of its history rows (HistoryRow with the copied values). Asking `model.history` makes a class anew."""
+    return cast("type[Any]", cast("Any", model).history.model)
 
 
 Row = TypeVar("Row", bound=models.Model)

@@ -44,8 +44,9 @@ def django_db_modify_db_settings(
     django_db_modify_db_settings_parallel_suffix: None, request: pytest.FixtureRequest
 ) -> Iterator[None]:
     """A database in memory starts as a copy of the migrated one, so that `migrate` finds nothing left to do."""
-    name = connection.creation._get_test_db_name()
-    if connection.vendor != "sqlite" or not connection.creation.is_in_memory_db(name):
+    creation: Any = connection.creation
+    name = creation._get_test_db_name()
+    if connection.vendor != "sqlite" or not creation.is_in_memory_db(name):
         yield
         return
     migrated = request.getfixturevalue("migrated_sqlite")
