@@ -264,10 +264,18 @@ def packed(incident: Incident, aude: User, tmp_path: Path) -> Path:
     return path
 
 
+@pytest.fixture(scope="module")
+def kept() -> dict[str, bytes]:
+    return {}
+
+
 @pytest.fixture
-def folder(packed: Path) -> Path:
-    to = packed.parent / "unpacked"
-    zipfile.ZipFile(packed).extractall(to)
+def folder(kept: dict[str, bytes], request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """Unpacked. One file is made, by the first test that asks, and each has a copy of its own to change."""
+    if not kept:
+        kept["whole.zip"] = request.getfixturevalue("packed").read_bytes()
+    to = tmp_path / "unpacked"
+    zipfile.ZipFile(io.BytesIO(kept["whole.zip"])).extractall(to)
     return to
 
 
