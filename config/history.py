@@ -197,6 +197,18 @@ class AuditedRecords(HistoricalRecords):  # type: ignore[misc]  # the library sh
         options.setdefault("history_id_field", models.BigAutoField())
         super().__init__(**options)
 
+    def get_extra_fields(self, model: Any, fields: Any) -> dict[str, Any]:
+        """The key to the person begins an index of its own (below), and needs no other."""
+        extra: dict[str, Any] = super().get_extra_fields(model, fields)
+        extra["history_user"].db_index = False
+        return extra
+
+    def get_meta_options(self, model: Any) -> dict[str, Any]:
+        """With an index for the trail of one person, newest first: also of somebody who has long left."""
+        options: dict[str, Any] = super().get_meta_options(model)
+        by_person = models.Index(fields=["history_user", "-history_date"])
+        return {**options, "indexes": [*options.get("indexes", ()), by_person]}
+
     def post_save(self, instance: Any, created: bool, using: str | None = None, **options: Any) -> None:
         """What is loaded from a file ("raw") leaves its row like anything else."""
         super().post_save(instance, created, using, **{**options, "raw": False})

@@ -104,6 +104,7 @@ DATABASES = {"default": env.database("DATABASE_URL", f"sqlite:///{VAR_DIR / 'db.
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 SIMPLE_HISTORY_HISTORY_CHANGE_REASON_USE_TEXT_FIELD = True
 SIMPLE_HISTORY_REVERT_DISABLED = True
+TRAIL_PATIENCE = 8  # seconds for which a reader of the audit trail waits, before PostgreSQL gives up
 
 # ── people ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 AUTH_USER_MODEL = "config.User"

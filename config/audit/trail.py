@@ -12,10 +12,13 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
+import time
 import uuid
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
+from django.conf import settings
 from django.db import OperationalError, connection, models, transaction
 from django.db.models import F
 
@@ -30,7 +33,6 @@ ROWS = 300  # read at a time
 READS = 4  # at most for one page; acts of thousands of rows fill some
 #: Rows of one table that a page looks through where no index serves what is asked for.
 LOOKED_THROUGH = 100_000
-PATIENCE = 8  # seconds, after which the database gives up
 
 
 class TooSlow(Exception):
@@ -141,15 +143,37 @@ def _floor(question: Question, before: Position | None) -> dt.datetime | None:
 
 @contextlib.contextmanager
 def _patience() -> Iterator[None]:
-    """No reader waits longer, and no planner compiles what is done sooner than compiled."""
+    """No reader waits longer than TRAIL_PATIENCE, for all statements together; raises TooSlow.
+
+    Nor does the planner compile what is done sooner than compiled, or read a table in its order because it takes the
+    pages that an index leads to for far apart: what is asked for here is the newest of something, and few.
+    """
     if connection.vendor != "postgresql":
         yield
         return
+    until = time.monotonic() + settings.TRAIL_PATIENCE
+    is_inside = connection.in_atomic_block
+
+    def in_time(execute: Callable[..., Any], sql: str, params: Any, many: bool, context: Any) -> Any:
+        left = int((until - time.monotonic()) * 1000)
+        if left <= 0:
+            raise TooSlow
+        _set(f"statement_timeout = {left}")
+        return execute(sql, params, many, context)
+
     try:
-        with transaction.atomic(), connection.cursor() as cursor:
-            cursor.execute(f"SET LOCAL statement_timeout = '{PATIENCE}s'; SET LOCAL jit = off")
-            yield
+        with transaction.atomic():
+            _set("jit = off", "random_page_cost = 1.1")
+            with connection.execute_wrapper(in_time):
+                yield
+            if is_inside:  # a transaction of the caller's gets its own back
+                _set("jit TO DEFAULT", "random_page_cost TO DEFAULT", "statement_timeout TO DEFAULT")
     except OperationalError as error:
         if getattr(error.__cause__, "sqlstate", "") != "57014":  # query_canceled
             raise
         raise TooSlow from error
+
+
+def _set(*settings: str) -> None:
+    """For this transaction: no question of ours, and told to the server as none, past what counts and times these."""
+    connection.connection.execute("; ".join(f"SET LOCAL {setting}" for setting in settings))
