@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ from django.apps import apps
 from django.db import models
 from django.db.models import Q
 from django.http import HttpRequest
+from django.utils import timezone
 from django.utils.functional import Promise, cached_property
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
@@ -308,6 +310,23 @@ class TrailFilters(django_filters.FilterSet):  # type: ignore[misc]
         """What can be understood of what was typed."""
         self.form.is_valid()
         return {name: value for name, value in self.form.cleaned_data.items() if value not in (None, "")}
+
+    @property
+    def typed(self) -> dict[str, str]:
+        """The same as it stands in the address."""
+        return {name: str(self.form[name].value()) for name in self.filters if name in self.asked}
+
+    @property
+    def in_words(self) -> str:
+        """The same as people read it: "Kind of record: Incident; From: 2026-11-24 (Europe/Berlin)"."""
+        return "; ".join(f"{self.form[name].label}: {self._said(name, value)}" for name, value in self.typed.items())
+
+    def _said(self, name: str, typed: str) -> str:
+        field, value = self.form.fields[name], self.asked[name]
+        if isinstance(value, dt.date):
+            return f"{value.isoformat()} ({timezone.get_current_timezone_name()})"
+        choices = dict(getattr(field, "choices", ()))
+        return str(choices[typed] if typed in choices else field.widget.format_value(typed))
 
     @property
     def question(self) -> Question:

@@ -15,7 +15,7 @@
     giving_up.py     a value is blanked, its digest kept, so that its seal still holds
     verification.py  whether all of it is what was sealed, and the live rows are what it says
     anchors.py       the head of the chain, to be kept elsewhere
-    files.py         one thing with all that belongs to it, as files to take away (file_check.py: as they were?)
+    files.py         the trail, or one thing whole, as files to take away (file_check.py: are they as they were?)
     acts.py          one click, one pass, one command, told as one from all rows that bear its request id
     trail.py         the page over all tables, newest first
     concerns.py      what an auditor should look at, found by rules among what was sealed

@@ -71,7 +71,7 @@ class Page:
 
 def page(question: Question, before: Position | None = None) -> Page:
     """The newest acts that have a row that is asked for, of those that are older than `before`. May raise TooSlow."""
-    with _patience():
+    with patience():
         floor = _floor(question, before) if question.is_fine else None
         found, after = _newest(question, before, floor)
         told = acts.told(found, question.tables)
@@ -142,8 +142,8 @@ def _floor(question: Question, before: Position | None) -> dt.datetime | None:
 
 
 @contextlib.contextmanager
-def _patience() -> Iterator[None]:
-    """No reader waits longer than TRAIL_PATIENCE, for all statements together; raises TooSlow.
+def patience(seconds: float | None = None) -> Iterator[None]:
+    """No reader waits longer than so many, or TRAIL_PATIENCE, for all statements together; raises TooSlow.
 
     Nor does the planner compile what is done sooner than compiled, or read a table in its order because it takes the
     pages that an index leads to for far apart: what is asked for here is the newest of something, and few.
@@ -151,7 +151,7 @@ def _patience() -> Iterator[None]:
     if connection.vendor != "postgresql":
         yield
         return
-    until = time.monotonic() + settings.TRAIL_PATIENCE
+    until = time.monotonic() + (seconds or settings.TRAIL_PATIENCE)
     is_inside = connection.in_atomic_block
 
     def in_time(execute: Callable[..., Any], sql: str, params: Any, many: bool, context: Any) -> Any:
