@@ -40,7 +40,7 @@ from config.search import FoldedField
 LARGEST = file_check.LARGEST - 3 * file_check.LARGEST_MANIFEST
 #: Rows of all tables together: each is told in words, and more would take longer than a web server lets a page take.
 CAP = 50_000
-PATIENCE = 20  # seconds for one statement
+PATIENCE = 25  # seconds, on PostgreSQL; a web server gives up a page after thirty
 BATCH = 200  # rows whose names are looked up together
 ACTIONS = {"+": "added", "~": "changed", "-": "removed"}
 
