@@ -19,6 +19,10 @@ class PostIncidentReviewQuerySet(FoundByWords["PostIncidentReview"]):
     def open(self) -> PostIncidentReviewQuerySet:
         return self.filter(completed_at__isnull=True)
 
+    def worked_on(self, since: dt.datetime) -> PostIncidentReviewQuerySet:
+        """Those that were not completed before then."""
+        return self.filter(Q(completed_at__isnull=True) | Q(completed_at__gte=since))
+
     def found_by(self, word: str) -> Q:
         """By its incident, as incidents are found."""
         return Q(incident__in=Incident.objects.filter(Incident.objects.all().found_by(word)).order_by())

@@ -29,11 +29,11 @@ from django.utils.text import capfirst, slugify
 from django.utils.translation import gettext_lazy as _
 
 from config import __version__, exports, scope
-from config.audit import canonical, differences, file_check, sources, trail
+from config.audit import canonical, differences, file_check, giving_up, sources, trail
 from config.audit.names import Names, related_model
 from config.audit.sources import Rows, Table
 from config.history import AddedOnly, Caller
-from config.models import Export, Seal, User
+from config.models import Export, GivenUp, Seal, User
 from config.search import FoldedField
 
 #: Bytes of all tables together; with what is said of them, no more than whoever checks them reads.
@@ -244,26 +244,36 @@ class _Rows:
             for own in links:
                 to = related_model(self.rows.model, own.name)
                 wanted[to] = wanted.get(to, set()) | {getattr(row, own.attname) for row in batch} - {None}
-            names = Names(wanted)
+            names, kept = Names(wanted), giving_up.kept_of(batch) if self._bodies else {}
             for row in batch:
-                yield self._line(row, names)
+                yield self._line(row, names, kept)
 
-    def _line(self, row: Any, names: Names) -> Line:
+    @property
+    def _bodies(self) -> Sequence[str]:
+        return getattr(self.rows.model, "BODIES", ())
+
+    def _line(self, row: Any, names: Names, kept: Mapping[tuple[int, str], GivenUp]) -> Line:
         values = {own.attname: getattr(row, own.attname) for own in self._fields}
         named = {
             own.attname: names.of(own.related_model, values[own.attname])
             for own in self._fields
             if own.is_relation and values[own.attname] is not None
         }
-        digests = {}
-        for name in getattr(self.rows.model, "BODIES", ()):
-            digests[name] = canonical.digest_of(values[name], "sha256", b"")
+        digests, given_up = {}, {}
+        for name in self._bodies:
+            left = kept.get((row.pk, name))
+            digests[name] = canonical.digest_of(values[name], "sha256", b"") if left is None else left.digest
             values[name] = _masked(values[name])
+            if left is not None:
+                given_up[name] = left
         line = {"model": self.rows.model._meta.label_lower, "id": row.pk, "values": values, "names": named}
+        if digests:
+            line |= {"digests": digests, "given_up": {name: left.at for name, left in given_up.items()}}
+        shown = {**values, **{name: f"({left})" for name, left in given_up.items()}}
         cells = [
-            named.get(own.attname) if own.is_relation else _in_words(own, values[own.attname]) for own in self._fields
+            named.get(own.attname) if own.is_relation else _in_words(own, shown[own.attname]) for own in self._fields
         ]
-        return ({**line, "digests": digests} if digests else line), cells
+        return line, cells
 
 
 def _in_words(own: Any, value: object) -> object:
@@ -415,5 +425,6 @@ seal of the trail when they were made.
 
 EACH TABLE is there twice: as .csv for reading, with labels and names, and as .jsonl for programs, one JSON object a
 line, with every value as it is stored. In a .csv a text that begins like a formula has an apostrophe before it.
-The bodies of notices stand without the link by which a client confirms; "digests" holds their SHA-256 as they are kept.
+The bodies of notices stand without the link by which a client confirms; "digests" holds their SHA-256 as they were sent
+to be sealed. A body that was given up is empty: "given_up" says since when, and its digest is the one that was kept.
 """

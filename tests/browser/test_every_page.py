@@ -27,7 +27,7 @@ STATIC = ROOT / "config" / "static"
 DJANGO = Path(django.__file__).parent / "contrib" / "admin" / "static" / "admin" / "css"
 #: Who looks at which pages at every size: whoever works with them. The first that fits.
 KEEPERS = (
-    ("aude", ("_history", "_evidence")),
+    ("aude", ("_history", "_evidence", "_retention", "_check")),
     ("max", ("agreements", "reviews", "deadline", "messagetemplate", "sending")),
     ("olga", ("incidents", "demo", "index")),
     ("ada", ("",)),
@@ -48,13 +48,15 @@ HISTORIES = tuple(
 LANGUAGES = defaultdict(lambda: "en", {"ada": "de"})
 #: The same words whoever reads them: evidence, and the demo's inbox, which is no part of the product.
 ENGLISH = {"admin:incidents_incident_evidence", "demo_inbox", "demo_message"}
-#: All that an auditor may send: what is about nobody but the auditor, and that something was looked at.
+#: All that an auditor may send: what is about nobody but the auditor, that something was looked at, and a text to be
+#: compared, of which nothing is kept.
 OWN = (
     "/admin/logout/",
     "/admin/password_change/",
     "/admin/settings/",
     "/admin/saved-filters/",
     "/admin/config/concern/",
+    "/admin/incidents/notice/check/",
 )
 #: Pages that nobody reaches in this world, and why.
 OUT_OF_REACH = {
