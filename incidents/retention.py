@@ -30,8 +30,8 @@ from incidents.models.notice import NoticeQuerySet
 logger = logging.getLogger(__name__)
 
 BODIES = Notice.BODIES
-#: Notices of one run: a run of the worker takes a minute or two, and goes on the next day.
-MOST = 10_000
+#: Notices of one run: far fewer minutes than a task may take, and the next day goes on.
+MOST = 5_000
 BATCH = 500  # keys that are read at a time
 COUNTED_UP_TO = 10_000  # notices that a preview looks at
 
