@@ -30,8 +30,8 @@ from incidents.models.notice import NoticeQuerySet
 logger = logging.getLogger(__name__)
 
 BODIES = Notice.BODIES
-#: Notices of one run: far fewer minutes than a task may take, and the next day goes on.
-MOST = 5_000
+#: Notices of one run of the worker: some seconds, for whose length there may be one child less to send what is due.
+MOST = 2_000
 BATCH = 500  # keys that are read at a time
 COUNTED_UP_TO = 10_000  # notices that a preview looks at
 
@@ -103,10 +103,10 @@ def reduce_bodies(
     *,
     by: User | None = None,
     reason: str,
-    most: int = MOST,
+    most: int | None = None,
     should_stop: Callable[[], bool] = _never,
 ) -> int:
-    """Blank the texts of at most so many notices of which nothing has happened since then; returns how many.
+    """Blank the texts of (at most so many) notices of which nothing has happened since then; returns how many.
 
     Their digests stay. Each has a row of history that says who did it and why, and all are one act, which says how many
     they were. Each is a transaction of its own: two at once share the work, and one that fails is left as it was.
@@ -122,13 +122,13 @@ def reduce_bodies(
 
 
 def reduce_as_set(now: dt.datetime, should_stop: Callable[[], bool] = _never) -> int:
-    """What is older than NOTICE_BODY_DAYS, by the worker; nothing while that says to keep them for ever."""
+    """What is older than NOTICE_BODY_DAYS, by the worker, MOST of it at a time; nothing while that says to keep them for ever."""
     days = settings.NOTICE_BODY_DAYS
     if not days:
         return 0
     reason = f"Texts of notices are kept for {days} days (NOTICE_BODY_DAYS)."
     with acting(task="retention.reduce_as_set"):
-        return reduce_bodies(now - dt.timedelta(days=days), reason=reason, should_stop=should_stop)
+        return reduce_bodies(now - dt.timedelta(days=days), reason=reason, most=MOST, should_stop=should_stop)
 
 
 def _keys(due: NoticeQuerySet) -> Iterator[int]:
