@@ -122,7 +122,7 @@ def reduce_bodies(
 
 
 def reduce_as_set(now: dt.datetime, should_stop: Callable[[], bool] = _never) -> int:
-    """What is older than NOTICE_BODY_DAYS, by the worker, MOST of it at a time; nothing while that says to keep them for ever."""
+    """What is older than NOTICE_BODY_DAYS, by the worker, so much at a time; nothing while that says for ever."""
     days = settings.NOTICE_BODY_DAYS
     if not days:
         return 0
