@@ -36,7 +36,7 @@ ROLE_MIGRATIONS = (
     "incidents.migrations.0002_roles",
     "incidents.migrations.0005_delivery_roles",
     "incidents.migrations.0008_message_template_roles",
-    "incidents.migrations.0017_reduce_roles",
+    "incidents.migrations.0018_reduce_roles",
     "reviews.migrations.0002_roles",
 )
 

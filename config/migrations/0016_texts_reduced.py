@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("config", "0014_concern_roles"),
+        ("config", "0015_history_by_person"),
     ]
 
     operations = [

@@ -5,7 +5,7 @@ from django.db import migrations
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("incidents", "0015_acknowledgement_key"),
+        ("incidents", "0016_history_by_person"),
     ]
 
     operations = [

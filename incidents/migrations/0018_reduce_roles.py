@@ -8,6 +8,6 @@ from config.roles import ADMINISTRATOR, grant
 
 
 class Migration(migrations.Migration):
-    dependencies = [("incidents", "0016_reduce_permission")]
+    dependencies = [("incidents", "0017_reduce_permission")]
 
     operations = [grant("incidents", {ADMINISTRATOR: ["reduce_notice"]})]
