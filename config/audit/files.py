@@ -425,6 +425,6 @@ seal of the trail when they were made.
 
 EACH TABLE is there twice: as .csv for reading, with labels and names, and as .jsonl for programs, one JSON object a
 line, with every value as it is stored. In a .csv a text that begins like a formula has an apostrophe before it.
-The bodies of notices stand without the link by which a client confirms; "digests" holds their SHA-256 as they were sent
-to be sealed. A body that was given up is empty: "given_up" says since when, and its digest is the one that was kept.
+The bodies of notices stand without the link by which a client confirms; "digests" holds their SHA-256 as they are
+sealed. A body that was given up is empty: "given_up" says since when, and its digest is the one that was kept.
 """
