@@ -408,6 +408,8 @@ _LAWS = (
 
 PRESETS: Mapping[str, Preset] = {preset.key: preset for preset in (*_CONTRACTS, *_LAWS)}
 
+_ONCE = next(rule for rule in Commitment._meta.constraints if rule.name == "commitment_once")
+
 
 def apply_preset(agreement: ServiceAgreement, key: str, *, hours: int | None = None) -> list[Commitment]:
     """Give the agreement the preset's commitments, all or none, with the usual warning points.
@@ -461,7 +463,9 @@ def _make(agreement: ServiceAgreement, duty: Duty, basis: Basis, *, follows: Com
         sends_holding_notice=is_by_contract and duty.obligation == Obligation.NOTIFY and duty.amount is not None,
         **_limits(duty),
     )
-    commitment.full_clean()
+    # The database holds every row to its rules. What stands in the agreement already can break only one of them.
+    commitment.full_clean(validate_constraints=False)
+    _ONCE.validate(Commitment, commitment)
     commitment.save()
     add_usual_warning_points(commitment, may_warn_contacts=is_by_contract)
     return commitment

@@ -52,6 +52,19 @@ def whole_number(name: str, default: int, *, least: int = 1) -> int:
     return int(value)
 
 
+LONGEST_KEPT = 36_500  # days; what is to be kept for longer is kept for ever
+
+
+def days_kept(name: str) -> int:
+    """For how many days something is kept; 0, as by default, for ever."""
+    value = text(name, "0")
+    if not re.fullmatch(r"[0-9]{1,6}", value) or int(value) > LONGEST_KEPT:
+        raise ImproperlyConfigured(
+            f"{name}={value!r} is not a number of days from 1 to {LONGEST_KEPT}. Leave it out to keep them for ever."
+        )
+    return int(value)
+
+
 def words(name: str, default: str = "") -> list[str]:
     """A list written with commas."""
     return [word.strip() for word in text(name, default).split(",") if word.strip()]

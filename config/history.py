@@ -197,6 +197,18 @@ class AuditedRecords(HistoricalRecords):  # type: ignore[misc]  # the library sh
         options.setdefault("history_id_field", models.BigAutoField())
         super().__init__(**options)
 
+    def get_extra_fields(self, model: Any, fields: Any) -> dict[str, Any]:
+        """The key to the person begins an index of its own (below), and needs no other."""
+        extra: dict[str, Any] = super().get_extra_fields(model, fields)
+        extra["history_user"].db_index = False
+        return extra
+
+    def get_meta_options(self, model: Any) -> dict[str, Any]:
+        """With an index for the trail of one person, newest first: also of somebody who has long left."""
+        options: dict[str, Any] = super().get_meta_options(model)
+        by_person = models.Index(fields=["history_user", "-history_date"])
+        return {**options, "indexes": [*options.get("indexes", ()), by_person]}
+
     def post_save(self, instance: Any, created: bool, using: str | None = None, **options: Any) -> None:
         """What is loaded from a file ("raw") leaves its row like anything else."""
         super().post_save(instance, created, using, **{**options, "raw": False})
@@ -208,7 +220,8 @@ class AuditedRecords(HistoricalRecords):  # type: ignore[misc]  # the library sh
         if history_type == "~":  # once more, of what came past our own save: from a file, or by a key alone
             instance.refuse_without_reason()
         fields = self.fields_included(instance)
-        row = instance.history.model(
+        model: type[models.Model] = type(instance)
+        row = history_of(model)(
             history_date=getattr(instance, "_history_date", Now()),
             history_type=history_type,
             history_user=act.actor,
@@ -230,8 +243,14 @@ class AuditedRecords(HistoricalRecords):  # type: ignore[misc]  # the library sh
         changed = instance.changed_fields()
         own = [f for f in instance._meta.concrete_fields if f.attname in changed and (f in fields or f.editable)]
         names = [field.name for field in own if field.attname not in instance.SILENT_FIELDS]
-        names = names or [field.name for field in instance.history.model._history_m2m_fields]  # type: ignore[attr-defined]
+        names = names or [field.name for field in history_of(type(instance))._history_m2m_fields]
         return f",{','.join(names)}," if names else ""
+
+
+@functools.cache
+def history_of(model: type[models.Model]) -> type[Any]:
+    """The model of its history rows (HistoryRow with the copied values). Asking `model.history` makes a class anew."""
+    return cast("type[Any]", cast("Any", model).history.model)
 
 
 Row = TypeVar("Row", bound=models.Model)

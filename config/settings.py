@@ -6,6 +6,8 @@ import secrets
 from pathlib import Path
 from typing import Any
 
+from celery.schedules import crontab
+
 from config import content_policy, env, zones
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -104,6 +106,10 @@ DATABASES = {"default": env.database("DATABASE_URL", f"sqlite:///{VAR_DIR / 'db.
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 SIMPLE_HISTORY_HISTORY_CHANGE_REASON_USE_TEXT_FIELD = True
 SIMPLE_HISTORY_REVERT_DISABLED = True
+TRAIL_PATIENCE = 8  # seconds for which a reader of the audit trail waits, before PostgreSQL gives up
+
+# Days for which the texts of notices are kept once their incident is closed; then their digests only.
+NOTICE_BODY_DAYS = env.days_kept("NOTICE_BODY_DAYS")
 
 # ── people ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 AUTH_USER_MODEL = "config.User"
@@ -170,7 +176,7 @@ CELERY_TASK_TIME_LIMIT = 300
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULE_FILENAME = str(VAR_DIR / "celerybeat-schedule")
-CELERY_BEAT_SCHEDULE = {
+CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     # A doorbell that nobody answered in time is worth nothing: the next one rings in a second.
     "raise due notices": {"task": "incidents.tasks.raise_due", "schedule": 1.0, "options": {"expires": 5}},
     "deliver notices": {"task": "incidents.tasks.deliver", "schedule": 1.0, "options": {"expires": 5}},
@@ -180,6 +186,11 @@ CELERY_BEAT_SCHEDULE = {
         "task": "incidents.tasks.keep_watch",
         "schedule": 60.0,
         "options": {"expires": 60},
+    },
+    "give up old texts": {
+        "task": "incidents.tasks.give_up_old_texts",
+        "schedule": crontab(hour="3", minute="10"),  # in UTC, once a day
+        "options": {"expires": 3600},
     },
 }
 

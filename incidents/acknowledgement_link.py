@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import uuid
+from collections.abc import Iterator
 
 from django.conf import settings
 from django.core.signing import BadSignature, Signer
@@ -11,6 +12,9 @@ from django.urls import reverse
 
 #: A part of a link that lets its reader acknowledge, wherever it stands in a text.
 _SECRET = re.compile(r"(?<=/)[0-9a-f]{32}\.[\w-]{43}(?=/)", re.ASCII)
+
+#: Where one was.
+_MASK = re.compile(r"(?<=/)…(?=/)")
 
 
 def link(key: uuid.UUID) -> str:
@@ -39,6 +43,20 @@ def masked(content: str) -> str:
     return _SECRET.sub("…", content)
 
 
-def _signer() -> Signer:
+def unmasked(content: str, message_id: str) -> Iterator[str]:
+    """The content as it is, and, if a link was masked in it, with the link of the notice of this Message-ID.
+
+    To compare it with what was sent; shown to nobody.
+    """
+    yield content
+    found = re.match(r"<([0-9a-f-]{36})@", message_id, re.ASCII)
+    if found is None or not _MASK.search(content):
+        return
+    for key in (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS):
+        token = _signer(key).sign(uuid.UUID(found[1]).hex)
+        yield _MASK.sub(token, content)
+
+
+def _signer(key: str | None = None) -> Signer:
     # "." instead of ":" as some mail programs end a link at a colon.
-    return Signer(salt="incidents.acknowledgement", sep=".")
+    return Signer(key=key, salt="incidents.acknowledgement", sep=".")

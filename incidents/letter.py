@@ -33,9 +33,13 @@ def text_of(notice: Notice) -> str:
 
 def html_of(notice: Notice) -> str:
     """The HTML as it was or will be sent."""
+    return notice.html.replace(LATE_NOTE_PLACE, late_note_of(notice), 1)
+
+
+def late_note_of(notice: Notice) -> str:
+    """The sentence that it is late as it stands in the HTML; empty unless it is marked so."""
     style = "margin:0 0 12px;padding:10px 14px;background:#fdeaea;border-radius:8px"
-    note = format_html('<p style="{}">{}</p>', style, notice.late_note) if notice.is_marked_late else ""
-    return notice.html.replace(LATE_NOTE_PLACE, note, 1)
+    return format_html('<p style="{}">{}</p>', style, notice.late_note) if notice.is_marked_late else ""
 
 
 @dataclass(frozen=True)

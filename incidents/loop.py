@@ -1,4 +1,4 @@
-"""The planner, the sender, the auditor and the sealer in one process, each in a thread of its own, without any broker.
+"""All that the workers do in one process, each part in a thread of its own, without any broker.
 
 What the Celery tasks do, too, calls these passes. A mail server that takes its time holds up nobody but the sender.
 """
@@ -15,7 +15,7 @@ from django.db import close_old_connections, connection
 
 from config import instants
 from config.audit import keeping
-from incidents import notices, outbox, watchdog
+from incidents import notices, outbox, retention, watchdog
 from incidents.models.sending import Part
 
 logger = logging.getLogger(__name__)
@@ -23,6 +23,7 @@ logger = logging.getLogger(__name__)
 TICK = 1.0  # seconds from one pass of the planner or the sender to the next, unless somebody nudges
 WATCH_EVERY = 60.0  # seconds from one audit to the next
 SEAL_EVERY = 60.0  # seconds from one seal of the trail to the next
+GIVE_UP_EVERY = 86_400.0  # seconds from one look for texts that are kept no longer to the next
 CALM_AFTER_ERROR = 1.0  # seconds
 
 #: (name, step, seconds from one pass to the next) of what floors above do besides.
@@ -61,6 +62,11 @@ def also(name: str, step: Callable[[], object], every: float) -> None:
     _others.append((name, step, every))
 
 
+def give_up(should_stop: Callable[[], bool] = _never) -> int:
+    """Reduce the texts that are older than they are to be kept; returns of how many notices."""
+    return retention.reduce_as_set(instants.now(), should_stop)
+
+
 # ── all together, until told to stop ────────────────────────────────────────────────────────────────────────────────
 
 
@@ -73,6 +79,7 @@ def run(stop: threading.Event) -> None:
         threading.Thread(target=_repeat, args=("sender", lambda: send(stop.is_set), TICK, nudge, stop)),
         threading.Thread(target=_repeat, args=("auditor", watch, WATCH_EVERY, never, stop)),
         threading.Thread(target=_repeat, args=("sealer", keeping.keep, SEAL_EVERY, never, stop)),
+        threading.Thread(target=_repeat, args=("keeper", lambda: give_up(stop.is_set), GIVE_UP_EVERY, never, stop)),
         *(threading.Thread(target=_repeat, args=(*other, never, stop)) for other in _others),
     )
     for thread in parts:

@@ -565,8 +565,8 @@ def compose(
         recipient_name=recipient.name,
         recipient_address=recipient.address,
         subject=" ".join(page.subject.split())[:300],
-        text=page.text,
-        html=page.html,
+        text=page.text.replace("\r\n", "\n"),  # as a mail has it, so that it can be told from the mail again
+        html=page.html.replace("\r\n", "\n"),
         is_fallback=page.is_fallback,
         late_note=late_note,
         is_marked_late=bool(late_note) and due_at < now,

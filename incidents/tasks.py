@@ -30,5 +30,11 @@ def keep_watch() -> None:
     _log("stalled notices released", loop.watch())
 
 
+@app.task
+def give_up_old_texts() -> None:
+    """Reduce the texts that are older than they are to be kept, once a day."""
+    _log("notices whose texts were given up", loop.give_up(stopping.is_asked_for))
+
+
 def _log(what: str, tally: object) -> None:
     logger.log(logging.INFO if tally else logging.DEBUG, "%s: %s", what, tally)

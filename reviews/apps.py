@@ -12,7 +12,9 @@ class ReviewsConfig(AppConfig):
 
     def ready(self) -> None:
         from config import instants
-        from incidents import loop
+        from incidents import loop, retention
         from reviews import followup
+        from reviews.models import PostIncidentReview
 
         loop.also("reviewer", lambda: followup.follow_up(instants.now()), 60.0)
+        retention.register_use(lambda since: PostIncidentReview.objects.worked_on(since).values("incident"))

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
 from importlib import import_module
+from itertools import groupby
 from typing import Any
 
 import pytest
 from django.apps import apps
 from django.contrib.auth.models import Group
+from django.db import connection
 from django.test import Client as Browser
 from django.utils import timezone
 from pytest_django import Settings
@@ -31,9 +36,27 @@ ROLE_MIGRATIONS = (
     "incidents.migrations.0002_roles",
     "incidents.migrations.0005_delivery_roles",
     "incidents.migrations.0008_message_template_roles",
+    "incidents.migrations.0018_reduce_roles",
     "reviews.migrations.0002_roles",
-    "reviews.migrations.0010_document_roles",
+    "reviews.migrations.0011_document_roles",
 )
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(
+    django_db_modify_db_settings_parallel_suffix: None, request: pytest.FixtureRequest
+) -> Iterator[None]:
+    """A database in memory starts as a copy of the migrated one, so that `migrate` finds nothing left to do."""
+    creation: Any = connection.creation
+    name = creation._get_test_db_name()
+    if connection.vendor != "sqlite" or not creation.is_in_memory_db(name):
+        yield
+        return
+    migrated = request.getfixturevalue("migrated_sqlite")
+    with closing(sqlite3.connect(name, uri=True)) as memory:  # what is in memory is kept as long as this is open
+        with closing(sqlite3.connect(migrated)) as file:
+            file.backup(memory)
+        yield
 
 
 @pytest.fixture(autouse=True)
@@ -102,9 +125,10 @@ def relay(smtp_sink: SmtpSink, settings: Settings) -> Any:
 
 
 # ── how the suite is run ────────────────────────────────────────────────────────────────────────────────────────────
-#: The longest first, so that what is quick fills the gaps at the end.
+#: The longest first.
 LONG = (
     "tests/test_on_postgresql.py",
+    "tests/browser/test_every_page.py",
     "tests/journeys/test_replay.py",
     "tests/journeys/test_demo.py",
     "tests/journeys/",
@@ -120,5 +144,27 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
 
 
 @pytest.hookimpl(trylast=True)  # after pytest-django, which puts first what needs the database
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    items.sort(key=lambda item: next((n for n, path in enumerate(LONG) if item.nodeid.startswith(path)), len(LONG)))
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    items.sort(key=_rank)
+    items[:] = _dealt(items, getattr(config, "workerinput", {}).get("workercount", 1))
+
+
+def _rank(item: pytest.Item) -> int:
+    return next((n for n, path in enumerate(LONG) if item.nodeid.startswith(path)), len(LONG))
+
+
+def _dealt(items: list[pytest.Item], processes: int) -> list[pytest.Item]:
+    """In the order for so many processes, each of which is handed as many tests, one after another, as the next.
+
+    Each begins with its share of the long files, so that none of them is left for the end, where others have nothing
+    more to do; what is quick fills the gaps there.
+    """
+    quick = [item for item in items if _rank(item) == len(LONG)]
+    hands: list[list[pytest.Item]] = [[] for _process in range(processes)]
+    for number, (_file, tests) in enumerate(groupby(items[: len(items) - len(quick)], key=lambda item: item.path)):
+        hands[number % processes] += tests
+    order: list[pytest.Item] = []
+    for left, hand in zip(range(processes, 0, -1), hands, strict=True):
+        size = (len(items) - len(order)) // left
+        order += [*hand, *(quick.pop(0) for _ in range(min(size - len(hand), len(quick))))]
+    return order + quick

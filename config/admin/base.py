@@ -23,6 +23,7 @@ from django.utils.translation import gettext_lazy as _
 from config import instants, scope
 from config.admin.histories import READING_METHODS, HistoryPages
 from config.admin.reasons import ReasonForm
+from config.admin.removed import set_aside
 from config.admin.values import act_url, page_of, zoned
 from config.first_steps import MARK
 from config.forms import NATIVE_INPUTS, ActForm, add_refusal
@@ -158,6 +159,7 @@ class AuditedModelAdmin(HistoryPages):
         return [zoned(self.model, name) if name in instants else name for name in fields]
 
     def changeform_view(self, request: HttpRequest, *args: Any, **options: Any) -> HttpResponse:
+        request.POST = request.POST.copy()  # type: ignore[assignment]  # the form and its tables read the same
         with acting(reason=request.POST.get("reason", "").strip()):
             return super().changeform_view(request, *args, **options)  # type: ignore[no-any-return]
 
@@ -166,6 +168,14 @@ class AuditedModelAdmin(HistoryPages):
         formsets, inlines = super()._create_formsets(request, obj, change)
         obj.tables_below = formsets  # type: ignore[attr-defined]
         return formsets, inlines
+
+    def get_formset_kwargs(self, request: HttpRequest, obj: Any, inline: Any, prefix: str) -> dict[str, Any]:
+        """What a colleague has removed since the page was opened is in the way of nobody who saves the rest."""
+        if request.method == "POST" and not obj._state.adding:
+            may_mark = inline.can_delete and inline.has_delete_permission(request, obj)
+            was_removed = set_aside(request.POST, prefix, inline.get_queryset(request), may_mark=may_mark)
+            obj.has_lost_rows = was_removed or getattr(obj, "has_lost_rows", False)
+        return super().get_formset_kwargs(request, obj, inline, prefix)  # type: ignore[no-any-return]
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         """Writes only what was typed, onto the row as it is now: a verb that ran meanwhile is not undone."""

@@ -125,7 +125,7 @@ class ConcernAdmin(FilteredAdmin):
     def mark(self, concern: Concern) -> SafeString:
         seen = getattr(concern, "looked_at", None)
         if seen is None:
-            return badge(_now("Not yet"), "warn", "!")
+            return badge(_now("Not yet"), "high", "!")
         who = {"who": seen.by.audit_name, "at": times.for_reader(seen.at)}
         return format_html("{}<br>{}", badge(_now("Looked at"), "ok", "✓"), _now("%(who)s, %(at)s") % who)
 

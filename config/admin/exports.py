@@ -25,7 +25,7 @@ class ExportAdmin(AuditedModelAdmin):
     list_select_related = ("by",)
     search_fields = ("sha256",)
     search_help_text = _("SHA-256 of a file, or its beginning")
-    fields = ("at", "by", "list_name", "query", "rows", "sha256")
+    fields = ("at", "by", "list_name", "query", "in_words", "rows", "sha256")
     readonly_fields = ("list_name",)
 
     @admin.display(description=_("list"), ordering="listed")

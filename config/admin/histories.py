@@ -19,7 +19,8 @@ from simple_history.admin import SimpleHistoryAdmin
 
 from config import scope, times
 from config.audit import as_it_was, differences, histories
-from config.audit.histories import Asked, Head, May, See
+from config.audit.histories import Asked, May, See
+from config.audit.paging import Position
 from config.forms import InstantField
 from config.history import AuditedModel
 
@@ -42,7 +43,7 @@ class HistoryFilter(forms.Form):
         for name, choices in (("part", names), ("field", labels), ("who", [(who, who) for who in people])):
             cast("forms.ChoiceField", self.fields[name]).choices = [("", _("All")), *choices]
 
-    def asked(self, before: Head | None) -> Asked:
+    def asked(self, before: Position | None) -> Asked:
         """What was chosen; what is not to be chosen from counts as left out."""
         self.is_valid()
         chosen = {name: self.cleaned_data.get(name, "") for name in self.fields}
@@ -77,7 +78,7 @@ class HistoryPages(SimpleHistoryAdmin):  # type: ignore[misc]  # the library shi
         may, see = self._may_view(request), self._see(request)
         people = histories.people(self.model, obj.pk, may=may, see=see)
         form = HistoryFilter(request.GET, model=self.model, people=people, may=may)
-        asked = form.asked(Head.parse(request.GET.get("before", "")))
+        asked = form.asked(Position.parse(request.GET.get("before", "")))
         beside = self.zone_beside(obj)
         page = histories.page(self.model, obj.pk, asked=asked, may=may, see=see, beside=beside)
         context = {
@@ -148,7 +149,7 @@ class HistoryPages(SimpleHistoryAdmin):  # type: ignore[misc]  # the library shi
     def _see(self, request: HttpRequest) -> See:
         return lambda rows: scope.visible(rows, request.user)
 
-    def _address(self, request: HttpRequest, before: Head | None) -> str:
+    def _address(self, request: HttpRequest, before: Position | None) -> str:
         """The same page with the same filters, from there on."""
         kept = {name: value for name, value in request.GET.items() if name != "before" and value}
         return "?" + urlencode({**kept, "before": str(before)} if before else kept)

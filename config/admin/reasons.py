@@ -8,6 +8,7 @@ from typing import Any, cast
 from django import forms
 from django.core.exceptions import ValidationError
 from django.db import models
+from django.forms.formsets import DELETION_FIELD_NAME
 from django.http import QueryDict
 from django.utils.text import Truncator
 from django.utils.translation import gettext as _now
@@ -19,6 +20,10 @@ from config.history import AuditedModel, Caller
 from config.meanwhile import Change, Changed, Reading
 
 EDITS_TOLD = 50  # rows of a trail that are told to say what changed meanwhile
+REMOVED = _(
+    "What was removed stands at the end of its table, marked for deletion, with all that you typed. "
+    "Take the mark away to add it again."
+)
 
 
 def edits_since(read: int, trail: Any) -> list[Change]:
@@ -95,13 +100,22 @@ class ReasonForm(forms.ModelForm):  # type: ignore[type-arg]
         if self.instance._state.adding:
             return False
         typed = set(self.changed_data) - {"reason"}
-        return bool(typed) or any(row.has_changed() for table in self._tables for row in table)
+        return bool(typed) or any(row.has_changed() and not _comes_to_nothing(row) for row in self._rows)
+
+    @property
+    def _has_lost_rows(self) -> bool:
+        """Whether a colleague has removed some of what this page had shown, as the admin has told."""
+        return getattr(self.instance, "has_lost_rows", False)
 
     @property
     def _tables(self) -> list[Any]:
         """The tables below that people write in, as the admin has told."""
         below = getattr(self.instance, "tables_below", ())
         return [table for table in below if issubclass(table.model, AuditedModel)]
+
+    @property
+    def _rows(self) -> list[Any]:
+        return [row for table in self._tables for row in table]
 
     @property
     def _trails(self) -> list[Any]:
@@ -118,7 +132,7 @@ class ReasonForm(forms.ModelForm):  # type: ignore[type-arg]
 
     def _refuse_if_changed(self) -> None:
         sealed = self.cleaned_data.get("as_read", "")
-        if not sealed or not self._is_change():
+        if not sealed or not (self._is_change() or self._has_lost_rows):
             return  # what was typed is so already
         try:
             read = Reading.unsealed(sealed, self._about).latest
@@ -130,8 +144,10 @@ class ReasonForm(forms.ModelForm):  # type: ignore[type-arg]
         changes = edits_since(read[0], own)
         for latest, trail in zip(read[1:], below, strict=True):
             changes += edits_below(latest, trail)
-        if changes:
+        if changes or self._has_lost_rows:
             self.add_error(None, Changed.by(sorted(changes, key=lambda change: change.at)))
+            if self._has_lost_rows and any(_comes_to_nothing(row) for row in self._rows):
+                self.add_error(None, REMOVED)
             self._show_theirs(read)
 
     def _keep_others_waiting(self) -> None:
@@ -153,6 +169,11 @@ class ReasonForm(forms.ModelForm):  # type: ignore[type-arg]
             table.data = data
         for form in (form for part in parts for form in part):
             form.data = data
+
+
+def _comes_to_nothing(row: forms.ModelForm[Any]) -> bool:
+    """A new row that is marked for deletion."""
+    return row.instance._state.adding and DELETION_FIELD_NAME in row.fields and bool(row[DELETION_FIELD_NAME].data)
 
 
 def _take_theirs(form: forms.ModelForm[Any], as_read: Any, data: QueryDict) -> None:

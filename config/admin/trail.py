@@ -21,13 +21,14 @@ from django.utils.translation import gettext as _now
 from config import scope
 from config.admin.histories import READING_METHODS
 from config.admin.trail_filters import TrailFilters
-from config.audit import acts, differences, trail
+from config.audit import acts, differences, files, trail
 from config.audit.acts import Act, Ref
 from config.audit.names import Names
+from config.audit.paging import Position
 from config.audit.sources import Table
 from config.history import Caller
 
-PAGE, ACT = "trail", "trail_act"
+PAGE, ACT, EXPORT = "trail", "trail_act", "trail_export"
 PERMISSION = "config.view_event"
 BEFORE = "before"  # the parameter that says where a page begins
 
@@ -138,7 +139,7 @@ def trail_view(request: HttpRequest) -> HttpResponse:
     if (refusal := _check(request)) is not None:
         return refusal
     filters = TrailFilters(request, readable(request))
-    before = trail.Position.parse(request.GET.get(BEFORE, ""))
+    before = Position.parse(request.GET.get(BEFORE, ""))
     page, is_slow = trail.Page([], Names({}), None), False
     try:
         page = trail.page(filters.question, before)
@@ -156,6 +157,8 @@ def trail_view(request: HttpRequest) -> HttpResponse:
         "is_first": before is None,
         "looked_back_to": page.looked_back_to,
         "newest_url": f"?{urlencode(asked)}",
+        "export_url": f"{reverse(f'admin:{EXPORT}')}?{urlencode(asked)}",
+        "most_exported": files.CAP,
         "older_url": f"?{urlencode({**asked, BEFORE: str(page.next)})}" if page.next else "",
     }
     return TemplateResponse(request, "admin/trail.html", context)

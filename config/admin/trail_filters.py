@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, cast
 
 import django_filters
 from django import forms
@@ -12,6 +14,7 @@ from django.apps import apps
 from django.db import models
 from django.db.models import Q
 from django.http import HttpRequest
+from django.utils import timezone
 from django.utils.functional import Promise, cached_property
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
@@ -19,7 +22,7 @@ from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy as _
 
 from config.audit import sources
-from config.audit.sources import Rows, Table
+from config.audit.sources import Rows, Table, table_of
 from config.audit.trail import Question
 from config.filters import DayFilter, NameFilter, PersonFilter
 from config.history import Caller
@@ -28,10 +31,6 @@ from config.search import FoundByWords
 
 MOST_OBJECTS = 100
 _REF = re.compile(r"([a-z]+\.[a-z]+):([0-9]{1,18})", re.ASCII)
-
-
-def table_of(rows: Rows) -> Table:
-    return next(table for table in sources.tables() if table.rows_of is rows.model)
 
 
 # ── which rows belong to what ───────────────────────────────────────────────────────────────────────────────────────
@@ -60,23 +59,53 @@ def _about(whole: type[models.Model], keys: Any) -> Q:
     return found
 
 
-def _of_clients(model: type[models.Model], keys: Sequence[int]) -> Q | None:
-    """History rows of `model` that are the matter of these clients."""
-    own = str(getattr(model, "CLIENT_PATH", ""))
-    if own == "pk":
-        return Q(id__in=keys)
-    if own and "__" not in own:
-        return Q(**{f"{own}__in": keys})
-    if own:
-        return Q(id__in=_clients_own(model, keys))
-    whole = sources.whole_of(model)
-    if whole is None or not sources.client_path(whole):
-        return None
-    return Q(**{f"{getattr(model, 'PART_OF', '')}_id__in": _clients_own(whole, keys)})
+@dataclass
+class _Clients:
+    """Some clients, and what is their matter."""
+
+    keys: Sequence[int]
+    _owned: dict[type[models.Model], list[Any]] = field(default_factory=dict)
+
+    def history_of(self, model: type[models.Model]) -> Q | None:
+        """History rows of `model`."""
+        own = str(getattr(model, "CLIENT_PATH", ""))
+        if own == "pk":
+            return Q(id__in=self.keys)
+        if own and "__" not in own:
+            return Q(**{f"{own}__in": self.keys})
+        if own:
+            return Q(id__in=self.rows_of(model))
+        whole = sources.whole_of(model)
+        if whole is None or not sources.client_path(whole):
+            return None
+        return Q(**{f"{getattr(model, 'PART_OF', '')}_id__in": self.rows_of(whole)})
+
+    def rows_of(self, model: type[models.Model]) -> Any:
+        """The keys of rows of `model`."""
+        path = sources.client_path(model)
+        if path == "pk":
+            return self.keys
+        *way, last = path.split("__")
+        owned = self._few(_model_at(model, way), last) if way else None
+        asked = {f"{path}__in": self.keys} if owned is None else {f"{'__'.join(way)}__in": owned}
+        return model._base_manager.filter(**asked).order_by().values("pk")
+
+    def _few(self, model: type[models.Model], key: str) -> list[Any] | None:
+        """Of what hangs on them directly (agreements), the keys, unless there are many.
+
+        By its key the database knows how frequent something is, and so whether to begin with it or with the newest.
+        """
+        if model not in self._owned:
+            rows = model._base_manager.filter(**{f"{key}__in": self.keys}).order_by()
+            self._owned[model] = list(rows.values_list("pk", flat=True)[: MOST_OBJECTS + 1])
+        found = self._owned[model]
+        return found if len(found) <= MOST_OBJECTS else None
 
 
-def _clients_own(model: type[models.Model], keys: Sequence[int]) -> Any:
-    return model._base_manager.filter(**{f"{sources.client_path(model)}__in": keys}).values("pk")
+def _model_at(model: type[models.Model], way: Iterable[str]) -> type[models.Model]:
+    for name in way:
+        model = cast("type[models.Model]", model._meta.get_field(name).related_model)
+    return model
 
 
 # ── the filters ─────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -163,19 +192,14 @@ class ClientFilter(Once, NameFilter):
     def filter(self, queryset: Any, value: str | None) -> Any:
         if not value:
             return queryset
-        keys, table = self.once(value, self.keys), table_of(queryset)
+        clients: _Clients = self.once(value, lambda typed: _Clients(self.keys(typed)))
+        table = table_of(queryset)
         if table.is_history:
-            asked = _of_clients(table.model, keys)
+            asked = clients.history_of(table.model)
         else:
             theirs = [model for model in sources.audited() if model.CLIENT_PATH]
-            asked = _any(
-                Q(
-                    about=model._meta.label_lower,
-                    about_pk__in=keys if model.CLIENT_PATH == "pk" else _clients_own(model, keys),
-                )
-                for model in theirs
-            )
-        return queryset.filter(asked) if asked and keys else queryset.none()
+            asked = _any(Q(about=model._meta.label_lower, about_pk__in=clients.rows_of(model)) for model in theirs)
+        return queryset.filter(asked) if asked and clients.keys else queryset.none()
 
 
 class ActionFilter(django_filters.ChoiceFilter):  # type: ignore[misc]
@@ -286,6 +310,23 @@ class TrailFilters(django_filters.FilterSet):  # type: ignore[misc]
         """What can be understood of what was typed."""
         self.form.is_valid()
         return {name: value for name, value in self.form.cleaned_data.items() if value not in (None, "")}
+
+    @property
+    def typed(self) -> dict[str, str]:
+        """The same as it stands in the address."""
+        return {name: str(self.form[name].value()) for name in self.filters if name in self.asked}
+
+    @property
+    def in_words(self) -> str:
+        """The same as people read it: "Kind of record: Incident; From: 2026-11-24 (Europe/Berlin)"."""
+        return "; ".join(f"{self.form[name].label}: {self._said(name, value)}" for name, value in self.typed.items())
+
+    def _said(self, name: str, typed: str) -> str:
+        field, value = self.form.fields[name], self.asked[name]
+        if isinstance(value, dt.date):
+            return f"{value.isoformat()} ({timezone.get_current_timezone_name()})"
+        choices = dict(getattr(field, "choices", ()))
+        return str(choices[typed] if typed in choices else field.widget.format_value(typed))
 
     @property
     def question(self) -> Question:

@@ -19,6 +19,7 @@ from config.audit import differences
 from config.audit.differences import Difference
 from config.audit.histories import May, See, all_of, trails
 from config.audit.names import kept
+from config.audit.paging import instant
 from config.history import AuditedModel
 
 #: Parts of one kind that are shown.
@@ -72,7 +73,7 @@ def whole(
 ) -> Whole | None:
     """None where it did not exist then. As many queries however many parts it had."""
     (_model, own), *parts = trails(model, pk, see)
-    row = own.filter(history_date__lte=at).order_by("-history_date", "-history_id").first()
+    row = own.filter(instant("history_date", "lte", at)).order_by("-history_date", "-history_id").first()
     if row is None or row.history_type == "-":
         return None
     found = {part: _then(part, trail, at) for part, trail in parts if may(part) and part not in _MAKERS}
@@ -101,9 +102,8 @@ def _then(part: type[AuditedModel], trail: Any, at: dt.datetime) -> list[Any]:
     """The newest row by then of each part that was there."""
     newest_first = [F("history_date").desc(), F("history_id").desc()]
     order = Window(RowNumber(), partition_by=F(part._meta.pk.attname), order_by=newest_first)
-    rows = (
-        trail.filter(history_date__lte=at).order_by().annotate(age=order).filter(age=1).order_by(part._meta.pk.attname)
-    )
+    rows = trail.filter(instant("history_date", "lte", at)).order_by().annotate(age=order).filter(age=1)
+    rows = rows.order_by(part._meta.pk.attname)
     return [row for row in rows[:READ] if row.history_type != "-"]
 
 

@@ -147,3 +147,9 @@ def locked_out(rows: models.QuerySet[Any]) -> models.QuerySet[Any]:
 @rule(ConcernKind.SEAL_FAILED, of=Event)
 def seal_failed(rows: models.QuerySet[Any]) -> models.QuerySet[Any]:
     return rows.filter(kind=EventKind.VERIFY_FAILED)
+
+
+@rule(ConcernKind.GIVEN_UP, of=Event)
+def given_up(rows: models.QuerySet[Any]) -> models.QuerySet[Any]:
+    """What a client was told can be read no more; the worker does so only as it is set for everybody."""
+    return rows.filter(kind=EventKind.TEXTS_REDUCED).exclude(caller=Caller.WORKER)

@@ -52,6 +52,8 @@ class Report:
             yield f"“{shown(what)}”, exported by {shown(self.manifest.get('by'))} at {shown(self.manifest.get('at'))}."
         for label in self.manifest.get("left_out", ()):
             yield f"Left out, as its reader may not view it: {shown(label)}."
+        if cut := self.manifest.get("cut"):
+            yield shown(cut)
         if self.sha256:
             yield f"SHA-256 of the ZIP: {self.sha256}. Who made it shows the list of exports, if it stands there."
 

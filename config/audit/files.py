@@ -1,4 +1,4 @@
-"""One thing with all that belongs to it, as files to take away: whole, and checked without the product.
+"""The trail, or one thing with all that belongs to it, as files to take away, and checked without the product.
 
 A ZIP with each table twice, as CSV for people and as JSON Lines for programs, and by what to check that none of it was
 changed since (config/audit/file_check.py). All tables are read as they were at one instant. The files are in English
@@ -18,27 +18,29 @@ import tempfile
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import IO, Any
+from typing import IO, Any, ClassVar
 
 from django.db import connection, models, transaction
 from django.http import FileResponse
 from django.utils import timezone, translation
 from django.utils.functional import Promise
+from django.utils.http import urlencode
 from django.utils.text import capfirst, slugify
 from django.utils.translation import gettext_lazy as _
 
 from config import __version__, exports, scope
-from config.audit import canonical, differences, file_check, sources
+from config.audit import canonical, differences, file_check, giving_up, sources, trail
 from config.audit.names import Names, related_model
 from config.audit.sources import Rows, Table
 from config.history import AddedOnly, Caller
-from config.models import Export, Seal, User
+from config.models import Export, GivenUp, Seal, User
 from config.search import FoldedField
 
 #: Bytes of all tables together; with what is said of them, no more than whoever checks them reads.
 LARGEST = file_check.LARGEST - 3 * file_check.LARGEST_MANIFEST
 #: Rows of all tables together: each is told in words, and more would take longer than a web server lets a page take.
 CAP = 50_000
+PATIENCE = 25  # seconds, on PostgreSQL; a web server gives up a page after thirty
 BATCH = 200  # rows whose names are looked up together
 ACTIONS = {"+": "added", "~": "changed", "-": "removed"}
 
@@ -62,6 +64,22 @@ class Ticket:
 
 
 # ── what can be taken ───────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What somebody filtered the trail by: as the address of its page has it, and as they read it there."""
+
+    typed: Mapping[str, str]
+    in_words: str
+
+
+def of_trail(found: Sequence[tuple[Table, Rows]], asked: Asked, ticket: Ticket) -> tuple[FileResponse, bool]:
+    """These rows of the trail, newest first, and whether there are more than a file may have."""
+    sheet = _Trail("trail", found, is_newest_first=True, most=CAP)
+    what = {"what": "audit trail", "name": asked.in_words or "All of the audit trail", "filters": dict(asked.typed)}
+    record = Export(listed=Export.TRAIL, query=urlencode(asked.typed), in_words=asked.in_words)
+    return _handed_out(what, [sheet], record, ticket), sheet.is_cut
 
 
 def of_whole(row: models.Model, may_view: Callable[[type[models.Model]], bool], ticket: Ticket) -> FileResponse:
@@ -130,21 +148,29 @@ def _refuse_more_than_the_cap(found: Iterable[Rows]) -> None:
 Line = tuple[Mapping[str, Any], Sequence[object]]
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Trail:
-    """Rows of many tables of the trail, as they followed each other."""
+    """Rows of many tables of the trail, as they followed each other; of so many more, the first."""
 
     name: str
     found: Sequence[tuple[Table, Rows]]
+    is_newest_first: bool = False
+    most: int | None = None
+    is_cut: bool = False  # known when all is read
 
     head = ("At", "Kind of record", "Number", "Name", "Action", "What", "By", "By way of", "Why", "Request")
 
     def lines(self) -> Iterator[Line]:
-        branches = [_oldest_first(table, rows) for table, rows in self.found]
-        for batch in _batches(heapq.merge(*branches, key=lambda one: one[0])):
+        for batch in _batches(self._rows()):
             told = iter(differences.of([row for _place, table, row in batch if table.is_history]))
             for _place, table, row in batch:
                 yield self._of_history(table, row, next(told)) if table.is_history else self._of_record(table, row)
+
+    def _rows(self) -> Iterator[_Placed]:
+        branches = [_placed(table, rows, self.is_newest_first) for table, rows in self.found]
+        rows = heapq.merge(*branches, key=lambda one: one[0], reverse=self.is_newest_first)
+        yield from itertools.islice(rows, self.most)
+        self.is_cut = next(rows, None) is not None
 
     def _of_history(self, table: Table, row: Any, told: differences.Difference) -> Line:
         pk = getattr(row, table.model._meta.pk.attname)
@@ -185,8 +211,13 @@ class _Trail:
         return at, kind, pk, name, done, what, row.actor_name, way, why, row.request_id
 
 
-def _oldest_first(table: Table, rows: Rows) -> Iterator[tuple[tuple[dt.datetime, str, int], Table, Any]]:
-    for row in table.newest_first(rows).reverse().iterator(chunk_size=BATCH):
+#: A row after what says its place among those of all tables.
+_Placed = tuple[tuple[dt.datetime, str, int], Table, Any]
+
+
+def _placed(table: Table, rows: Rows, is_newest_first: bool) -> Iterator[_Placed]:
+    rows = table.newest_first(rows)
+    for row in (rows if is_newest_first else rows.reverse()).iterator(chunk_size=BATCH):
         yield (getattr(row, table.at), table.label, row.pk), table, row
 
 
@@ -196,6 +227,7 @@ class _Rows:
 
     name: str
     rows: Rows
+    is_cut: ClassVar[bool] = False
 
     @property
     def head(self) -> Sequence[str]:
@@ -212,26 +244,36 @@ class _Rows:
             for own in links:
                 to = related_model(self.rows.model, own.name)
                 wanted[to] = wanted.get(to, set()) | {getattr(row, own.attname) for row in batch} - {None}
-            names = Names(wanted)
+            names, kept = Names(wanted), giving_up.kept_of(batch) if self._bodies else {}
             for row in batch:
-                yield self._line(row, names)
+                yield self._line(row, names, kept)
 
-    def _line(self, row: Any, names: Names) -> Line:
+    @property
+    def _bodies(self) -> Sequence[str]:
+        return getattr(self.rows.model, "BODIES", ())
+
+    def _line(self, row: Any, names: Names, kept: Mapping[tuple[int, str], GivenUp]) -> Line:
         values = {own.attname: getattr(row, own.attname) for own in self._fields}
         named = {
             own.attname: names.of(own.related_model, values[own.attname])
             for own in self._fields
             if own.is_relation and values[own.attname] is not None
         }
-        digests = {}
-        for name in getattr(self.rows.model, "BODIES", ()):
-            digests[name] = canonical.digest_of(values[name], "sha256", b"")
+        digests, given_up = {}, {}
+        for name in self._bodies:
+            left = kept.get((row.pk, name))
+            digests[name] = canonical.digest_of(values[name], "sha256", b"") if left is None else left.digest
             values[name] = _masked(values[name])
+            if left is not None:
+                given_up[name] = left
         line = {"model": self.rows.model._meta.label_lower, "id": row.pk, "values": values, "names": named}
+        if digests:
+            line |= {"digests": digests, "given_up": {name: left.at for name, left in given_up.items()}}
+        shown = {**values, **{name: f"({left})" for name, left in given_up.items()}}
         cells = [
-            named.get(own.attname) if own.is_relation else _in_words(own, values[own.attname]) for own in self._fields
+            named.get(own.attname) if own.is_relation else _in_words(own, shown[own.attname]) for own in self._fields
         ]
-        return ({**line, "digests": digests} if digests else line), cells
+        return line, cells
 
 
 def _in_words(own: Any, value: object) -> object:
@@ -299,7 +341,7 @@ class _Archive:
             self.listed[f"{sheet.name}.{kind}"]["rows"] = count
         return count
 
-    def told(self, what: Mapping[str, Any], ticket: Ticket, seal: Seal | None) -> None:
+    def told(self, what: Mapping[str, Any], ticket: Ticket, seal: Seal | None, *, is_cut: bool) -> None:
         """What says of what, by whom and when they are, and the digests of all; after the last table."""
         newest = {"number": seal.number, "digest": seal.digest, "cut_at": seal.cut_at.isoformat()} if seal else None
         manifest = {
@@ -309,6 +351,8 @@ class _Archive:
             "at": ticket.now.astimezone(dt.UTC).isoformat(timespec="seconds"),
             "version": __version__,
             "left_out": list(ticket.left_out),
+            "cut": f"These are the newest {CAP:,} rows, the most that a file may have; more fit." if is_cut else "",
+            "read": _READ,
             "newest_seal": newest,
             "files": dict(self.listed),
         }
@@ -327,10 +371,10 @@ class _Archive:
 def _handed_out(what: Mapping[str, Any], sheets: Sequence[_Sheet], record: Export, ticket: Ticket) -> FileResponse:
     file = tempfile.TemporaryFile()  # noqa: SIM115 - the response closes it
     with contextlib.closing(_Archive(file, ticket.now)) as archive:
-        with _one_instant(), translation.override("en"), timezone.override(dt.UTC):
+        with _one_instant(), trail.patience(PATIENCE), translation.override("en"), timezone.override(dt.UTC):
             seal = Seal.objects.first()
             record.rows = sum(archive.table(sheet) for sheet in sheets)
-        archive.told(what, ticket, seal)
+        archive.told(what, ticket, seal, is_cut=any(sheet.is_cut for sheet in sheets))
     file.seek(0)
     record.at, record.by = ticket.now, ticket.by
     record.sha256 = hashlib.file_digest(file, "sha256").hexdigest()
@@ -340,18 +384,35 @@ def _handed_out(what: Mapping[str, Any], sheets: Sequence[_Sheet], record: Expor
 
 @contextlib.contextmanager
 def _one_instant() -> Iterator[None]:
-    """Inside the block every table is read as it was at the same instant."""
+    """Inside the block every table is read as it was at the same instant, and nobody who writes has to wait."""
     is_outermost = not connection.in_atomic_block
-    with transaction.atomic():
+    with _without_the_write_lock(), transaction.atomic():
         if is_outermost and connection.vendor == "postgresql":
             with connection.cursor() as cursor:
                 cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
         yield
 
 
+@contextlib.contextmanager
+def _without_the_write_lock() -> Iterator[None]:
+    """Transactions that begin inside the block only read; SQLite's would keep all others from writing."""
+    if connection.vendor != "sqlite":
+        yield
+        return
+    sqlite: Any = connection
+    usual, sqlite.transaction_mode = sqlite.transaction_mode, "DEFERRED"
+    try:
+        yield
+    finally:
+        sqlite.transaction_mode = usual
+
+
+_READ = "All tables were read as they were at one instant, not before that of the export; later rows are in none."
 _README = """\
 Exported from Due Notice {version} by {by} at {at}.
 All instants are in UTC. MANIFEST.json says what was asked for, and of what it is.
+{read}
+{cut}
 
 TO CHECK that no file was changed, removed or added since:
 
@@ -364,5 +425,6 @@ seal of the trail when they were made.
 
 EACH TABLE is there twice: as .csv for reading, with labels and names, and as .jsonl for programs, one JSON object a
 line, with every value as it is stored. In a .csv a text that begins like a formula has an apostrophe before it.
-The bodies of notices stand without the link by which a client confirms; "digests" holds their SHA-256 as they are kept.
+The bodies of notices stand without the link by which a client confirms; "digests" holds their SHA-256 as they are
+sealed. A body that was given up is empty: "given_up" says since when, and its digest is the one that was kept.
 """

@@ -6,7 +6,7 @@ What is kept is signed with the seals' key: who has only the database can blank 
 from __future__ import annotations
 
 import hmac
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from django.apps import apps
 from django.db import models
@@ -30,6 +30,12 @@ def give_up(row: models.Model, *names: str) -> None:
 def kept(row: models.Model, name: str) -> GivenUp | None:
     """What stays of this column of it; None if it was not given up."""
     return GivenUp.objects.filter(table=row._meta.label_lower, row=row.pk, name=name).first()
+
+
+def kept_of(rows: Sequence[models.Model]) -> dict[tuple[int, str], GivenUp]:
+    """What stays of any column of these rows of one model, by key and column: only what our key has signed."""
+    found = GivenUp.objects.filter(table=rows[0]._meta.label_lower, row__in=[row.pk for row in rows]) if rows else ()
+    return {(one.row, one.name): one for one in found if _is_ours(one)}
 
 
 def stand_ins(model: type[models.Model], after: int | None, upto: int) -> Mapping[tuple[int, str], Mapping[str, str]]:

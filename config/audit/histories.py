@@ -1,7 +1,4 @@
-"""The history of one thing: its own rows and those of its parts, told by act, the newest first.
-
-Pages go on by key, so that none is counted and none shows a row twice or not at all while others write.
-"""
+"""The history of one thing: its own rows and those of its parts, told by act, the newest first."""
 
 from __future__ import annotations
 
@@ -11,14 +8,15 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
-from typing import Any, NamedTuple
+from typing import Any
 
 from django.db import models
-from django.db.models import Q, Subquery, Value
+from django.db.models import Q
 
-from config.audit import differences
+from config.audit import differences, paging
 from config.audit.differences import Difference
-from config.audit.sources import history_of, parts_of
+from config.audit.paging import Position, Row
+from config.audit.sources import Table, history_of, parts_of, table_of
 from config.history import AuditedModel
 
 #: Rows on a page; an act is not torn by its end unless it alone has more.
@@ -35,27 +33,6 @@ def all_of(rows: Any) -> Any:
     return rows
 
 
-class Head(NamedTuple):
-    """A row of the history: which of its tables, and its number there.
-
-    When that was says the row itself: an instant that has left the database is not always equal to itself (SQLite).
-    """
-
-    table: int
-    number: int
-
-    @classmethod
-    def parse(cls, text: str) -> Head | None:
-        """As an address has it; None for what we did not make."""
-        table, dot, number = text.partition(".")
-        if not dot or not all(part.isdecimal() and len(part) < 19 for part in (table, number)):
-            return None
-        return cls(int(table), int(number))
-
-    def __str__(self) -> str:
-        return f"{self.table}.{self.number}"
-
-
 @dataclass(frozen=True)
 class Asked:
     """What of it is wanted; left out, all. `part` is a model, whose fields `field` means, else the thing's own."""
@@ -63,7 +40,7 @@ class Asked:
     field: str = ""
     part: type[models.Model] | None = None
     who: str = ""
-    before: Head | None = None
+    before: Position | None = None
 
 
 @dataclass(frozen=True)
@@ -90,7 +67,7 @@ class ToldAct:
 @dataclass(frozen=True)
 class Page:
     acts: list[ToldAct]
-    older: Head | None
+    older: Position | None
 
 
 def trails(model: type[AuditedModel], pk: Any, see: See = all_of) -> Iterator[tuple[type[AuditedModel], Any]]:
@@ -107,23 +84,25 @@ def tables(model: type[models.Model]) -> list[type[AuditedModel]]:
 
 def page(model: type[AuditedModel], pk: Any, *, asked: Asked, may: May, see: See = all_of, beside: str = "UTC") -> Page:
     """Of the parts that the reader `may` view."""
-    heads = _heads(model, pk, asked, may, see)
-    shown = heads[:ROWS]
-    if len(heads) > ROWS:
-        last = shown[-1][1]
-        torn = sum(1 for _row in takewhile(lambda row: row[1] == last, reversed(shown)))
+    rows = _rows(model, pk, asked, may, see)
+    shown = rows[:ROWS]
+    if len(rows) > ROWS:
+        last = shown[-1].act
+        torn = sum(1 for _row in takewhile(lambda row: row.act == last, reversed(shown)))
         shown = shown[: len(shown) - torn] or shown
-    told = _told([head for head, _act in shown], tables(model), beside)
-    acts: dict[uuid.UUID, list[Head]] = defaultdict(list)
-    for head, act in shown:
-        acts[act].append(head)
+    told = _told(shown, beside)
+    acts: dict[uuid.UUID, list[Row]] = defaultdict(list)
+    for row in shown:
+        acts[row.act].append(row)
+    kinds: Sequence[type[models.Model]] = tables(model)
     found = [
         ToldAct(
-            told[heads[0]].row, [told[head].only(asked.field) for head in sorted(heads, key=lambda head: head.table)]
+            told[rows[0]].row,
+            [told[row].only(asked.field) for row in sorted(rows, key=lambda row: kinds.index(row.table.model))],
         )
-        for heads in acts.values()
+        for rows in acts.values()
     ]
-    return Page(found, shown[-1][0] if len(heads) > len(shown) else None)
+    return Page(found, shown[-1].position if len(rows) > len(shown) else None)
 
 
 def people(model: type[AuditedModel], pk: Any, *, may: May, see: See = all_of) -> list[str]:
@@ -158,50 +137,29 @@ def _of_parts(model: type[models.Model], wholes: Any) -> Iterator[tuple[type[Aud
         yield from _of_parts(part, kept.order_by().values(_key(part)))
 
 
-def _heads(model: type[AuditedModel], pk: Any, asked: Asked, may: May, see: See) -> list[tuple[Head, uuid.UUID]]:
+def _rows(model: type[AuditedModel], pk: Any, asked: Asked, may: May, see: See) -> list[Row]:
     """Of one row more than a page shows; one query."""
     only = asked.part or (model if asked.field else None)
-    kinds = tables(model)
-    before = asked.before if asked.before and asked.before.table < len(kinds) else None
-    then = before and history_of(kinds[before.table]).objects.filter(pk=before.number).values("history_date")
-    branches = [
-        _branch(trail, number, asked, before, then)
-        for number, (kind, trail) in enumerate(trails(model, pk, see))
+    wanted = {
+        table_of(trail): _wanted(trail, asked)
+        for kind, trail in trails(model, pk, see)
         if may(kind) and only in (None, kind)
-    ]
-    if not branches:
-        return []
-    first, *others = branches
-    every = first.union(*others, all=True) if others else first
-    ordered = every.order_by("-history_date", "table", "-history_id")[: ROWS + 1]
-    return [(Head(table, number), act) for _at, table, number, act in ordered]
+    }
+    return paging.newest(wanted, ROWS + 1, asked.before)
 
 
-def _branch(trail: Any, number: int, asked: Asked, before: Head | None, then: Any) -> Any:
+def _wanted(trail: Any, asked: Asked) -> Any:
     if asked.who:
         trail = trail.filter(actor_name=asked.who)
     if asked.field:
         trail = trail.filter(Q(changed__contains=f",{asked.field},") | ~Q(history_type="~"))
-    if before is not None:
-        older = Q(history_date__lt=Subquery(then))
-        if number == before.table:
-            older |= Q(history_date=Subquery(then), history_id__lt=before.number)
-        elif number > before.table:
-            older |= Q(history_date=Subquery(then))
-        trail = trail.filter(older)
-    columns = ("history_date", "table", "history_id", "request_id")
-    return trail.order_by().annotate(table=Value(number)).values_list(*columns)
+    return trail
 
 
-def _told(heads: Sequence[Head], kinds: Sequence[type[AuditedModel]], beside: str) -> dict[Head, Difference]:
-    numbers: dict[int, list[int]] = defaultdict(list)
-    for head in heads:
-        numbers[head.table].append(head.number)
-    rows = {
-        (table, row.pk): row
-        for table, wanted in numbers.items()
-        for row in history_of(kinds[table]).objects.filter(pk__in=wanted)
-    }
-    found = [head for head in heads if (head.table, head.number) in rows]
-    told = differences.of([rows[head.table, head.number] for head in found], beside=beside)
-    return dict(zip(found, told, strict=True))
+def _told(rows: Sequence[Row], beside: str) -> dict[Row, Difference]:
+    keys: dict[Table, list[int]] = defaultdict(list)
+    for row in rows:
+        keys[row.table].append(row.key)
+    read = {table: table.rows_of._base_manager.in_bulk(wanted) for table, wanted in keys.items()}
+    told = differences.of([read[row.table][row.key] for row in rows], beside=beside)
+    return dict(zip(rows, told, strict=True))

@@ -15,6 +15,7 @@ from django.db import models
 from django.db.models import QuerySet
 
 from config.history import AddedOnly, AuditedModel
+from config.history import history_of as history_of  # as everything else about the models, it is asked here
 
 
 @functools.cache
@@ -22,11 +23,6 @@ def audited() -> tuple[type[AuditedModel], ...]:
     """Every model with a history of its own, by label."""
     found = [model for model in apps.get_models() if issubclass(model, AuditedModel)]
     return tuple(sorted(found, key=lambda model: model._meta.label_lower))
-
-
-def history_of(model: type[models.Model]) -> type[Any]:
-    """The model of its history rows (config.history.HistoryRow with the copied values)."""
-    return cast("type[Any]", cast("Any", model).history.model)
 
 
 @functools.cache
@@ -137,6 +133,11 @@ def tables() -> tuple[Table, ...]:
         if issubclass(model, AddedOnly) and "request_id" in {own.name for own in model._meta.fields}
     ]
     return tuple(sorted([*histories, *records], key=lambda table: table.label))
+
+
+def table_of(rows: Rows) -> Table:
+    """The table of which these are rows."""
+    return next(table for table in tables() if table.rows_of is rows.model)
 
 
 def union(branches: Sequence[Rows], *order: str) -> Rows:

@@ -12,17 +12,20 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
+import time
 import uuid
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any
 
+from django.conf import settings
 from django.db import OperationalError, connection, models, transaction
-from django.db.models import CharField, F, Q, Value
+from django.db.models import F
 
-from config.audit import acts
+from config.audit import acts, paging
 from config.audit.acts import Act
 from config.audit.names import Names
+from config.audit.paging import Position, Row
 from config.audit.sources import Rows, Table, union
 
 ACTS = 30  # on a page
@@ -30,7 +33,6 @@ ROWS = 300  # read at a time
 READS = 4  # at most for one page; acts of thousands of rows fill some
 #: Rows of one table that a page looks through where no index serves what is asked for.
 LOOKED_THROUGH = 100_000
-PATIENCE = 8  # seconds, after which the database gives up
 
 
 class TooSlow(Exception):
@@ -56,58 +58,6 @@ def ref(obj: models.Model) -> str:
     return str(getattr(obj, called)) if called else f"{obj._meta.label_lower}:{obj.pk}"
 
 
-# ── where a page begins ─────────────────────────────────────────────────────────────────────────────────────────────
-
-
-@dataclass(frozen=True)
-class Position:
-    """A place in the trail: everything newer has been read. Its text goes into addresses."""
-
-    at: dt.datetime
-    label: str = ""
-    key: int = 0
-
-    def __str__(self) -> str:
-        return f"{self.at.astimezone(dt.UTC).isoformat()}~{self.label}~{self.key}"
-
-    @classmethod
-    def parse(cls, text: str) -> Position | None:
-        """None for anything that is none."""
-        at, _, rest = text.partition("~")
-        label, _, key = rest.partition("~")
-        try:
-            position = cls(dt.datetime.fromisoformat(at), label, int(key))
-        except ValueError:
-            return None
-        return position if position.at.tzinfo is not None and 0 <= position.key < 2**63 else None
-
-    def older(self, table: Table, rows: Rows) -> Rows:
-        """Those after it, where the newest come first; of one instant the last label, and its highest key."""
-        if table.label != self.label:
-            return rows.filter(self.instant(table, "lte" if table.label < self.label else "lt"))
-        at_once = self.instant(table, "lt") | Q(**{f"{table.key}__lt": self.key})
-        return rows.filter(self.instant(table, "lte"), at_once)
-
-    def newer(self, table: Table, rows: Rows) -> Rows:
-        """Those before it and itself."""
-        if table.label != self.label:
-            return rows.filter(self.instant(table, "gt" if table.label < self.label else "gte"))
-        at_once = self.instant(table, "gt") | Q(**{f"{table.key}__gte": self.key})
-        return rows.filter(self.instant(table, "gte"), at_once)
-
-    def instant(self, table: Table, lookup: str) -> Q:
-        """Rows whose instant compares so with its own.
-
-        SQLite compares instants as text, and its own clock writes fewer digits of one than Python does.
-        """
-        if connection.vendor != "sqlite":
-            return Q(**{f"{table.at}__{lookup}": self.at})
-        text = f"{self.at.astimezone(dt.UTC):%Y-%m-%d %H:%M:%S.%f}"
-        if lookup in ("lt", "gte"):
-            text = text.removesuffix("000").removesuffix(".000")
-        return Q(**{f"{table.at}__{lookup}": Value(text, CharField())})
-
-
 # ── reading ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -121,7 +71,7 @@ class Page:
 
 def page(question: Question, before: Position | None = None) -> Page:
     """The newest acts that have a row that is asked for, of those that are older than `before`. May raise TooSlow."""
-    with _patience():
+    with patience():
         floor = _floor(question, before) if question.is_fine else None
         found, after = _newest(question, before, floor)
         told = acts.told(found, question.tables)
@@ -146,43 +96,22 @@ def _newest(
                 if len(found) == ACTS:
                     return found, reached
                 found.append(row.act)
-            reached = Position(row.at, question.tables[row.table].label, row.key)
+            reached = row.position
         if len(rows) < ROWS:
             return found, None
     return found, reached
 
 
-class _Row(NamedTuple):
-    at: dt.datetime
-    table: int
-    key: int
-    act: uuid.UUID
-
-
 def _rows(
     question: Question, before: Position | None, floor: dt.datetime | None, without: Collection[uuid.UUID]
-) -> list[_Row]:
-    branches = []
-    for number, table in enumerate(question.tables):
+) -> list[Row]:
+    asked = {}
+    for table in question.tables:
         rows = question.narrow(table, table.rows())
-        if before is not None:
-            rows = before.older(table, rows)
         if floor is not None:
-            rows = rows.filter(Position(floor).instant(table, "gte"))
-        if without:
-            rows = rows.exclude(request_id__in=without)
-        rows = _limited(table.newest_first(rows))
-        branches.append(
-            rows.annotate(row_at=F(table.at), row_table=Value(number), row_key=F(table.key)).values_list(
-                "row_at", "row_table", "row_key", "request_id"
-            )
-        )
-    return [_Row(*row) for row in union(branches, "-row_at", "-row_table", "-row_key")[:ROWS]]
-
-
-def _limited(rows: Rows) -> Rows:
-    """Each table by itself, so that its own index says which are its newest. SQLite merges them by their order."""
-    return rows[:ROWS] if connection.features.supports_slicing_ordering_in_compound else rows.order_by()
+            rows = rows.filter(paging.instant(table.at, "gte", floor))
+        asked[table] = rows.exclude(request_id__in=without) if without else rows
+    return paging.newest(asked, ROWS, before)
 
 
 def _told_before(question: Question, before: Position, found: set[uuid.UUID]) -> set[uuid.UUID]:
@@ -213,16 +142,38 @@ def _floor(question: Question, before: Position | None) -> dt.datetime | None:
 
 
 @contextlib.contextmanager
-def _patience() -> Iterator[None]:
-    """No reader waits longer, and no planner compiles what is done sooner than compiled."""
+def patience(seconds: float | None = None) -> Iterator[None]:
+    """No reader waits longer than so many, or TRAIL_PATIENCE, for all statements together; raises TooSlow.
+
+    Nor does the planner compile what is done sooner than compiled, or read a table in its order because it takes the
+    pages that an index leads to for far apart: what is asked for here is the newest of something, and few.
+    """
     if connection.vendor != "postgresql":
         yield
         return
+    until = time.monotonic() + (seconds or settings.TRAIL_PATIENCE)
+    is_inside = connection.in_atomic_block
+
+    def in_time(execute: Callable[..., Any], sql: str, params: Any, many: bool, context: Any) -> Any:
+        left = int((until - time.monotonic()) * 1000)
+        if left <= 0:
+            raise TooSlow
+        _set(f"statement_timeout = {left}")
+        return execute(sql, params, many, context)
+
     try:
-        with transaction.atomic(), connection.cursor() as cursor:
-            cursor.execute(f"SET LOCAL statement_timeout = '{PATIENCE}s'; SET LOCAL jit = off")
-            yield
+        with transaction.atomic():
+            _set("jit = off", "random_page_cost = 1.1")
+            with connection.execute_wrapper(in_time):
+                yield
+            if is_inside:  # a transaction of the caller's gets its own back
+                _set("jit TO DEFAULT", "random_page_cost TO DEFAULT", "statement_timeout TO DEFAULT")
     except OperationalError as error:
         if getattr(error.__cause__, "sqlstate", "") != "57014":  # query_canceled
             raise
         raise TooSlow from error
+
+
+def _set(*settings: str) -> None:
+    """For this transaction: no question of ours, and told to the server as none, past what counts and times these."""
+    connection.connection.execute("; ".join(f"SET LOCAL {setting}" for setting in settings))

@@ -26,6 +26,7 @@ class ConcernKind(models.TextChoices):
     REFUSED = "refused", _("An action was refused")
     LOCKED_OUT = "locked_out", _("Somebody was locked out")
     SEAL_FAILED = "seal_failed", _("The trail does not verify")
+    GIVEN_UP = "given_up", _("Texts were given up by a person")
 
 
 class ConcernQuerySet(models.QuerySet["Concern"]):

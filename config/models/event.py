@@ -23,6 +23,8 @@ class EventKind(models.TextChoices):
     LINK_USED = "link_used", _("Link used")
     LINK_REFUSED = "link_refused", _("Link refused")
     VERIFY_FAILED = "verify_failed", _("Trail does not verify")
+    TEXTS_REDUCED = "texts_reduced", _("Texts reduced")
+    TEXT_CHECKED = "text_checked", _("Text compared")
 
 
 #: What each kind says to its reader, filled in from `said`.
@@ -36,6 +38,8 @@ SENTENCES: dict[str, str | Promise] = {
     EventKind.LINK_USED: _("A notice was confirmed as read by its link."),
     EventKind.LINK_REFUSED: _("A link was refused: %(why)s."),
     EventKind.VERIFY_FAILED: _("The trail is not what was sealed: %(first)s"),
+    EventKind.TEXTS_REDUCED: _("Texts of notices were reduced to their digests: %(count)s, of before %(before)s."),
+    EventKind.TEXT_CHECKED: _("A text was compared with what was sent: %(answer)s."),
 }
 
 #: Facts that are codes, as people read them.
@@ -44,6 +48,9 @@ CODES: dict[str, str | Promise] = {
     "expired": _("it has expired"),
     "revoked": _("it was revoked"),
     "colleague": _("a colleague cannot confirm for the client"),
+    "as_sent": _("it is what was sent"),
+    "not_as_sent": _("it is not what was sent"),
+    "undecided": _("what is kept of it is not signed by our key"),
 }
 
 

@@ -28,4 +28,9 @@ class GivenUp(AddedOnly):
         constraints = (models.UniqueConstraint(fields=("table", "row", "name"), name="given_up_once"),)
 
     def __str__(self) -> str:
-        return f"{self.table} {self.row}: {self.name}"
+        return f"given up on {self.at:%Y-%m-%d %H:%M} UTC, SHA-256 {self.digest}"
+
+    @property
+    def digest(self) -> str:
+        """Of a body, of which no key is a part."""
+        return str(next(iter(self.digests.values()), ""))

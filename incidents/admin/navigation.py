@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from django.utils.translation import gettext_lazy as _
 
+from config.admin import trail
 from config.navigation import Count, Entry, Part
 from config.site import site
+from incidents.admin import retention
 from incidents.admin.decisions import ATTENTION
 from incidents.models import Deadline, Incident, Notice
 
@@ -39,5 +41,6 @@ site.register_entries(
         "incidents.view_messagetemplate",
         Part.AGREEMENTS,
     ),
+    Entry(_("Retention"), f"admin:{retention.PAGE}", trail.PERMISSION, Part.OVERSIGHT),
     Entry(_("Sending of mail"), "admin:incidents_sending_changelist", "incidents.view_sending", Part.OVERSIGHT),
 )

@@ -24,13 +24,15 @@ from config.admin import READING_METHODS, Button, act_url, badge, both_zones, li
 from config.content_policy import mail_document
 from config.filters import FilteredAdmin, NameFilter, Tab, days
 from incidents import acknowledgement_link, handling, retention
-from incidents.admin import attention, badges
+from incidents.admin import attention, badges, presented
+from incidents.admin import retention as retention_page
 from incidents.admin.decisions import DECISIONS, RevokeLink, buttons_for
 from incidents.admin.many import SendManyAgain
 from incidents.models import Acknowledgement, DeliveryAttempt, Incident, Notice
 from incidents.models.notice import NoticeKind, NoticeQuerySet, NoticeState, Outcome
 
 MAIL = "incidents_notice_mail"
+_BODIES = {"text": _("text"), "html": _("HTML")}
 
 
 class NoticeFilter(django_filters.FilterSet):  # type: ignore[misc]  # the library ships no types
@@ -194,6 +196,8 @@ class NoticeAdmin(FilteredAdmin):
         return [
             path("attention/", page, name="incidents_attention"),
             path("<int:object_id>/mail/", mail, name=MAIL),
+            path("retention/", self.admin_site.admin_view(retention_page.page), name=retention_page.PAGE),
+            path("check/<int:object_id>/", self.admin_site.admin_view(self.check_view), name=presented.PAGE),
             *super().get_urls(),
         ]
 
@@ -204,7 +208,13 @@ class NoticeAdmin(FilteredAdmin):
         buttons = buttons_for(handling.case_of(obj), by)
         if by.has_perm(RevokeLink.permission) and RevokeLink.is_lawful(obj):
             buttons.append(Button(RevokeLink.label, act_url(obj, RevokeLink.slug), RevokeLink.slug))
+        if presented.may_check(by):
+            buttons.append(Button(presented.LABEL, presented.address_of(obj), "check"))
         return buttons
+
+    def check_view(self, request: HttpRequest, object_id: int) -> HttpResponse:
+        """Whether a text that somebody presents is what was sent, for whoever may see the notice."""
+        return presented.page(request, self.get_queryset(request).filter(pk=object_id).first())
 
     def get_list_display(self, request: HttpRequest) -> Sequence[Any]:
         return (
@@ -292,13 +302,16 @@ class NoticeAdmin(FilteredAdmin):
     @admin.display(description=_("text"))
     def text_shown(self, notice: Notice) -> SafeString:
         """Without the client's own link: a colleague who presses its button would prove nothing."""
-        return format_html(
-            "<div>{}</div>", linebreaksbr(acknowledgement_link.masked(retention.text_of(notice)), autoescape=True)
-        )
+        left = retention.remains(notice)
+        if left is not None:
+            return _left_of(notice, left)
+        return format_html("<div>{}</div>", linebreaksbr(acknowledgement_link.masked(notice.text), autoescape=True))
 
     @admin.display(description=_("as a mail program shows it"))
-    def html_shown(self, notice: Notice) -> SafeString:
+    def html_shown(self, notice: Notice) -> SafeString | str:
         """In a frame without rights: no script, no form, no origin of ours."""
+        if not notice.html:
+            return "–"
         return format_html(
             "<details><summary>{}</summary>"
             '<iframe class="mail" sandbox="" title="{}" src="{}" loading="lazy"></iframe></details>',
@@ -313,6 +326,24 @@ class NoticeAdmin(FilteredAdmin):
             return HttpResponseNotAllowed(READING_METHODS)
         if not self.has_view_permission(request):
             raise PermissionDenied
-        return mail_document(
-            acknowledgement_link.masked(get_object_or_404(self.get_queryset(request), pk=object_id).html)
-        )
+        notice = get_object_or_404(self.get_queryset(request), pk=object_id)
+        left = retention.remains(notice)
+        gone = format_html("<!doctype html><html><head></head><p>{}</p></html>", left.sentence) if left else ""
+        return mail_document(gone or acknowledgement_link.masked(notice.html))
+
+
+def _left_of(notice: Notice, left: retention.Remains) -> SafeString:
+    """What stands in the place of texts that were given up: since when, by whom, and their digests.
+
+    Why says the history, as far as its reader may read it.
+    """
+    facts = [(_now("Given up"), times.for_reader(left.at))]
+    if by := retention.given_up_by(notice):
+        history = reverse("admin:incidents_notice_history", args=[notice.pk])
+        facts.append((_now("By"), format_html('{} · <a href="{}">{}</a>', by, history, _now("why"))))
+    facts += [
+        (_now("SHA-256 of the %(body)s") % {"body": _BODIES[name]}, digest) for name, digest in left.digests.items()
+    ]
+    if not left.is_signed:
+        facts.append((_now("Attention"), _now("This is not signed by our key, and proves nothing.")))
+    return format_html('<dl class="facts">{}</dl>', format_html_join("", "<div><dt>{}</dt><dd>{}</dd></div>", facts))

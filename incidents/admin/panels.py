@@ -53,7 +53,7 @@ def told(request: HttpRequest, client: Client, now: dt.datetime) -> Panel | None
     if not request.user.has_perm("incidents.view_notice"):
         return None
     notices = client.notices.filter(contact__isnull=False).select_related("incident", "acknowledgement")
-    found = list(notices.defer("text", "html").order_by("-made_at", "-pk")[: SHOWN_NOTICES + 1])
+    found = list(notices.without_bodies().order_by("-made_at", "-pk")[: SHOWN_NOTICES + 1])
     content = {
         "rows": [OfNotice(notice) for notice in found[:SHOWN_NOTICES]],
         "more_url": f"{list_of(Notice)}?client={client.pk}" if len(found) > SHOWN_NOTICES else "",

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import Q, TextChoices
+from django.db.models import Count, Max, Q, TextChoices
 from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
@@ -79,6 +79,7 @@ def of(incident: Incident, to_clients: Sequence[Notice], view: str, reader: User
     reasons = {pk: reason or "" for pk, _act, reason, _is_note in told}
     verbs = {act for _pk, act, _reason, is_note in told if not is_note}
     lines = [*_written(newest, reasons), *_edits(edited, verbs), *_delivered(to_clients), *_read(to_clients)]
+    lines += _given_up(incident, reader)
     wanted = sorted((line for line in lines if line.is_in(chosen)), key=lambda line: line.at, reverse=True)
     return Story(chosen, wanted[:SHOWN], len(wanted) > SHOWN)
 
@@ -133,3 +134,16 @@ def _read(notices: Sequence[Notice]) -> Iterator[Line]:
             told = {"who": notice.recipient_name, "kind": notice.get_kind_display()}
             text = _now("%(who)s confirmed that they have read: %(kind)s.") % told
             yield Line(found.at, text, is_client_visible=True)
+
+
+def _given_up(incident: Incident, reader: User) -> Iterator[Line]:
+    """When texts of its notices were given up, one line for all of an act."""
+    rows = scope.visible(Notice.history.filter(incident=incident, changed__contains=",text,"), reader)
+    acts = rows.order_by().values("request_id", "actor_name", "history_change_reason")
+    for act in acts.annotate(count=Count("history_id"), at=Max("history_date")).order_by("-at")[:SHOWN]:
+        text = ngettext(
+            "The text of %(count)d notice was reduced to its digest.",
+            "The texts of %(count)d notices were reduced to their digests.",
+            act["count"],
+        )
+        yield Line(act["at"], text % act, act["actor_name"], act["history_change_reason"], is_change=True)

@@ -335,9 +335,7 @@ def workspace_of(incident: Incident, *, now: dt.datetime, by: User, buttons: lis
         deadline.incident = incident
         deadline.agreement = owners.get(deadline.agreement_id, deadline.agreement)
     planned = _planned(deadlines, directory)
-    written = (
-        scope.visible(incident.notices.all(), by).select_related("client", "acknowledgement").defer("text", "html")
-    )
+    written = scope.visible(incident.notices.all(), by).select_related("client", "acknowledgement").without_bodies()
     to_clients = list(written.filter(contact__isnull=False)[:SHOWN_NOTICES])
     return Workspace(
         incident=incident,

@@ -112,9 +112,18 @@ class NoticeQuerySet(FoundByWords["Notice"]):
         return dict(counts)
 
     def reducible(self, before: dt.datetime) -> NoticeQuerySet:
-        """Settled before then, of an incident that was closed before then, whose text is still there."""
-        settled = self.filter(state__in=SETTLED_STATES, made_at__lt=before, incident__closed_at__lt=before)
+        """Settled before then, of an incident that was closed before then, whose text is still there.
+
+        A merged incident is closed with the one that it was merged into.
+        """
+        closed = Q(incident__closed_at__lt=before) | Q(incident__merged_into__closed_at__lt=before)
+        settled = self.filter(closed, state__in=SETTLED_STATES, made_at__lt=before)
         return settled.filter(Q(accepted_at=None) | Q(accepted_at__lt=before)).exclude(text="", html="")
+
+    def without_bodies(self) -> NoticeQuerySet:
+        """Read without their long texts, and with whether these were given up (`is_reduced`)."""
+        is_reduced = models.ExpressionWrapper(Q(text="", html=""), output_field=models.BooleanField())
+        return self.defer("text", "html").annotate(is_reduced=is_reduced)
 
     def needing_a_person(self) -> NoticeQuerySet:
         return self.filter(state__in=STUCK_STATES)
@@ -223,6 +232,7 @@ class Notice(AuditedModel):
         verbose_name = _("notice")
         verbose_name_plural = _("notices")
         ordering = ("-made_at", "-pk")
+        permissions = (("reduce_notice", "Can give up the texts of old notices"),)
         constraints = (
             # incident too, because a notice that no deadline asks for has none
             models.UniqueConstraint(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime as dt
+
 from django.conf import settings
 from django.db import models
 from django.db.models import F, Q
@@ -35,6 +37,10 @@ APPROVED_STATUSES = (ReviewStatus.APPROVED, ReviewStatus.SHARED)
 class PostIncidentReviewQuerySet(FoundByWords["PostIncidentReview"]):
     def open(self) -> PostIncidentReviewQuerySet:
         return self.filter(completed_at__isnull=True, waived_at__isnull=True)
+
+    def worked_on(self, since: dt.datetime) -> PostIncidentReviewQuerySet:
+        """Those that were neither closed nor waived before then."""
+        return self.filter(Q(completed_at__isnull=True) | Q(completed_at__gte=since)).exclude(waived_at__lt=since)
 
     def found_by(self, word: str) -> Q:
         """By its incident, as incidents are found."""

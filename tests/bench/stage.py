@@ -14,10 +14,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from unittest import mock
+from urllib.parse import urlsplit, urlunsplit
 
+import psycopg
 import pytest
 from django.core.management import call_command
 from django.db import connection, connections
+from psycopg import sql
+from psycopg.errors import DuplicateDatabase
 
 from config import env
 from tests.services.postgres import PostgresServer
@@ -27,18 +31,29 @@ SERVER_SETTINGS = ("server_version", "fsync", "synchronous_commit", "full_page_w
 
 
 @contextmanager
-def on_postgres() -> Iterator[str]:
-    """A fresh, migrated database of a PostgreSQL that keeps what it commits. Prints its settings, gives its URL."""
+def on_postgres(kept: str = "") -> Iterator[str]:
+    """A fresh, migrated database of a PostgreSQL that keeps what it commits. Prints its settings, gives its URL.
+
+    With `kept`, that of this name on the server of DATABASE_URL, made if it is not there, and not dropped.
+    """
     try:
         server = PostgresServer(fsync=True).__enter__()
     except pytest.skip.Exception as without:  # the same sentence that a test would be skipped with
         sys.exit(str(without))
     try:
-        with _migrated(server.create_database()) as url:
+        with _migrated(_kept(server, kept) if kept else server.create_database()) as url:
             print("PostgreSQL:", ", ".join(f"{name} {_ask(f'SHOW {name}')}" for name in SERVER_SETTINGS), flush=True)
             yield url
     finally:
         server.__exit__(None, None, None)
+
+
+def _kept(server: PostgresServer, name: str) -> str:
+    if server.is_ours:
+        sys.exit("Only on the server of DATABASE_URL anything is kept.")
+    with psycopg.connect(server.url, autocommit=True) as maintenance, contextlib.suppress(DuplicateDatabase):
+        maintenance.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+    return urlunsplit(urlsplit(server.url)._replace(path=f"/{name}"))
 
 
 @contextmanager

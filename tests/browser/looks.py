@@ -111,17 +111,21 @@ EDGES = (360, 2560)
 _HEIGHTS = {360: 800, 375: 800, 1280: 900, 1920: 1080, 2560: 1440}
 
 
-def asked(view: View, views: Sequence[View]) -> dict[str, Any]:
-    """What axe is asked in this view, so that nothing is asked twice: all in the last one, where every part is open.
+def is_whole(view: View, views: Sequence[View]) -> bool:
+    """By day on a desk, where the page is as it opens, and in the last view, where every part of it is open."""
+    return view in (views[-1], View(DESK, "light"))
 
-    What is wrong in whatever colours is so by day and by night; colours are the same on a wall as on a desk.
+
+def asked(view: View, views: Sequence[View], *, colours: bool = True) -> dict[str, Any]:
+    """What axe is asked in this view, so that nothing is asked twice.
+
+    What is wrong in whatever colours is so in all of them. Colours on a desk and on a phone, by day and by night. On a
+    wall nothing is laid out or coloured otherwise than on a desk.
     """
-    is_whole = view == views[-1]
-    asks_colours = is_whole or view.width != WALL
-    if is_whole or view.scheme == "light":
-        rules = {name: {"enabled": True} for name in ALSO} | {name: {"enabled": asks_colours} for name in COLOURS}
+    if is_whole(view, views):
+        rules = {name: {"enabled": True} for name in ALSO} | {name: {"enabled": colours} for name in COLOURS}
         return {**OPTIONS, "runOnly": {"type": "tag", "values": TAGS}, "rules": rules}
-    return {**OPTIONS, "runOnly": {"type": "rule", "values": COLOURS if asks_colours else []}}
+    return {**OPTIONS, "runOnly": {"type": "rule", "values": COLOURS if colours and view.width != WALL else []}}
 
 
 class Eye:
@@ -143,6 +147,7 @@ class Eye:
         self._context.add_cookies(cookies)
         self.page = self._context.new_page()
         self._address = ""
+        self._view: View | None = None
         self.page.on("console", self._hear_console)
         self.page.on("pageerror", lambda error: self._heard.append(f"script: {error}"))
         self.page.on("requestfailed", self._hear_failure)
@@ -156,8 +161,10 @@ class Eye:
     ) -> None:
         self._context.close()
 
-    def open(self, address: str, name: str, views: Sequence[View] = VIEWS, status: int = 200) -> None:
-        """Open the page once, and look at it in each of these ways."""
+    def open(
+        self, address: str, name: str, views: Sequence[View] = VIEWS, status: int = 200, *, colours: bool = True
+    ) -> None:
+        """Open the page once, and look at it in each of these ways; at its colours only where nobody else does."""
         self._show(views[0])
         self._address = address
         response = self.page.goto(address)
@@ -165,9 +172,9 @@ class Eye:
         if response.status != status:
             self._note(name, f"answers {response.status}", "")
             return
-        self.look(name, views)
+        self.look(name, views, colours=colours)
 
-    def look(self, name: str, views: Sequence[View] = VIEWS) -> None:
+    def look(self, name: str, views: Sequence[View] = VIEWS, *, colours: bool = True) -> None:
         """Look at what is open. The last look has every part opened that can be."""
         self.writes[name] = self.page.evaluate(_POSTS_TO)
         self.page.evaluate(_STAND_STILL)
@@ -177,7 +184,9 @@ class Eye:
             if view == views[-1]:
                 self.page.evaluate(_OPEN_ALL)
             self.page.evaluate(_SETTLED)
-            self._judge(name, view, asked(view, views))
+            self._judge(name, view, asked(view, views, colours=colours))
+            if _keeps_pictures():
+                self._take(name, view, down_to_the_end=colours and is_whole(view, views))
         if views == VIEWS:
             self._fit(name)
         self._hear_all(name)
@@ -192,6 +201,9 @@ class Eye:
         return "\n".join(lines)
 
     def _show(self, view: View) -> None:
+        if view == self._view:
+            return
+        self._view = view
         self.page.set_viewport_size({"width": view.width, "height": _HEIGHTS[view.width]})
         self.page.emulate_media(color_scheme="dark" if view.scheme == "dark" else "light")
 
@@ -210,9 +222,11 @@ class Eye:
             faults += self.page.evaluate(_AXE, rules)
         for fault in faults:
             self._note(name, fault, str(view))
-        if _keeps_pictures():
-            path = KEPT / self._who / f"{name}-{view}.jpeg"
-            self.page.screenshot(path=path, type="jpeg", quality=50, full_page=True)
+
+    def _take(self, name: str, view: View, *, down_to_the_end: bool) -> None:
+        """Keep a picture: of the whole page where all is asked of it, elsewhere of what its reader sees at first."""
+        path = KEPT / self._who / f"{name}-{view}.jpeg"
+        self.page.screenshot(path=path, type="jpeg", quality=50, full_page=down_to_the_end)
 
     def _fit(self, name: str) -> None:
         for width in EDGES:

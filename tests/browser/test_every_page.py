@@ -16,6 +16,7 @@ import pytest
 from django.template.loader import render_to_string
 from playwright.sync_api import Browser, ViewportSize
 
+from config.audit import sources
 from tests.browser import walk
 from tests.browser.looks import DESK, ROOT, VIEWS, WALL, Eye, View
 from tests.browser.walk import Kind, Walk
@@ -26,29 +27,36 @@ STATIC = ROOT / "config" / "static"
 DJANGO = Path(django.__file__).parent / "contrib" / "admin" / "static" / "admin" / "css"
 #: Who looks at which pages at every size: whoever works with them. The first that fits.
 KEEPERS = (
-    ("aude", ("_history", "_evidence")),
+    ("aude", ("_history", "_evidence", "_retention", "_check")),
     ("max", ("agreements", "reviews", "deadline", "messagetemplate", "sending")),
     ("olga", ("incidents", "demo", "index")),
     ("ada", ("",)),
 )
-#: The others see the same templates with more or fewer buttons: each at a size of their own.
+#: The others see the same templates with more or fewer buttons, in the same colours: each at a size of their own.
 GLANCE = {
     "olga": (View(375, "dark"),),
     "max": (View(1280, "light"),),
     "aude": (View(1920, "dark"),),
     "ada": (View(1280, "light"), View(375, "light")),
 }
+#: One template for many models: the four together see each on a wall, a desk and a phone, by day and by night. Aude
+#: looks at that of incidents in every way.
+HISTORIES = tuple(
+    f"_{model._meta.model_name}_history" for model in sources.audited() if model._meta.label != "incidents.Incident"
+)
 #: Whose words are longer: Ada reads all of her pages in German.
 LANGUAGES = defaultdict(lambda: "en", {"ada": "de"})
 #: The same words whoever reads them: evidence, and the demo's inbox, which is no part of the product.
 ENGLISH = {"admin:incidents_incident_evidence", "demo_inbox", "demo_message"}
-#: All that an auditor may send: what is about nobody but the auditor, and that something was looked at.
+#: All that an auditor may send: what is about nobody but the auditor, that something was looked at, and a text to be
+#: compared, of which nothing is kept.
 OWN = (
     "/admin/logout/",
     "/admin/password_change/",
     "/admin/settings/",
     "/admin/saved-filters/",
     "/admin/config/concern/",
+    "/admin/incidents/notice/check/",
 )
 #: Pages that nobody reaches in this world, and why.
 OUT_OF_REACH = {
@@ -116,7 +124,13 @@ def keeper(name: str) -> str:
 
 
 def views_for(who: str, kind: Kind) -> tuple[View, ...]:
-    return VIEWS if keeper(kind.name) == who and not kind.query else GLANCE[who]
+    """Pages with a query are for their keeper, and for who reads another language; others see them without one."""
+    is_own = keeper(kind.name) == who
+    if kind.query and not is_own:
+        return GLANCE[who][-1:] if LANGUAGES[who] != "en" else ()
+    if kind.query:
+        return GLANCE[who]
+    return VIEWS if is_own and not kind.name.endswith(HISTORIES) else GLANCE[who]
 
 
 @pytest.mark.parametrize("who", [who for who, _parts in KEEPERS])
@@ -126,7 +140,8 @@ def test_every_page_of_a_role(chromium: Browser, site: Site, who: str) -> None:
     with Eye(chromium, who, found.browser_cookies()) as eye:
         for kind, address in found.pages.items():
             eye.language = "en" if kind.name in ENGLISH else LANGUAGES[who]
-            eye.open(site.address + address, str(kind), views_for(who, kind))
+            if views := views_for(who, kind):
+                eye.open(site.address + address, str(kind), views, colours=keeper(kind.name) == who)
         eye.language = LANGUAGES[who]
         eye.open(f"{site.address}/admin/nothing/here/", "404", status=404)
         print(f"{who}: {len(found.pages)} pages, {eye.looks} looks")

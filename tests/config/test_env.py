@@ -36,6 +36,21 @@ def test_what_cannot_be_read_is_refused(monkeypatch: pytest.MonkeyPatch, name: s
         env.flag(name) if name == "FLAG" else env.whole_number(name, 5)
 
 
+@pytest.mark.parametrize(("written", "days"), [("", 0), ("0", 0), ("730", 730)])
+def test_days_for_which_something_is_kept_are_a_number_or_none_for_ever(
+    monkeypatch: pytest.MonkeyPatch, written: str, days: int
+) -> None:
+    monkeypatch.setenv("NOTICE_BODY_DAYS", written)
+    assert env.days_kept("NOTICE_BODY_DAYS") == days
+
+
+@pytest.mark.parametrize("written", ["-1", "2 years", "1.5", "36501", "9" * 30, "٣"])
+def test_days_that_are_none_are_refused(monkeypatch: pytest.MonkeyPatch, written: str) -> None:
+    monkeypatch.setenv("NOTICE_BODY_DAYS", written)
+    with pytest.raises(ImproperlyConfigured, match=r"NOTICE_BODY_DAYS.*is not a number of days from 1 to 36500"):
+        env.days_kept("NOTICE_BODY_DAYS")
+
+
 @pytest.mark.parametrize(
     ("url", "relay"),
     [

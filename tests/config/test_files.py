@@ -27,11 +27,11 @@ from config.admin import page_of
 from config.audit import events, file_check, files, seals
 from config.audit.file_check import MANIFEST, README, SUMS, check
 from config.models import EventKind, Export, Seal, User
-from incidents import acknowledgement_link, lifecycle
+from incidents import acknowledgement_link, lifecycle, retention
 from incidents.models import Acknowledgement, DeliveryAttempt, Incident, Notice
 from incidents.models.notice import DeliveryPhase, Outcome
 from reviews import lifecycle as reviewing
-from reviews.models import CorrectiveAction
+from reviews.models import CorrectiveAction, PostIncidentReview
 from tests import cast
 from tests.cast import at, browser_of
 
@@ -166,6 +166,29 @@ def test_hostile_words_come_back_as_they_were_and_start_no_formula(incident: Inc
     assert all(file.isascii() for name, file in files.items() if name.endswith(".jsonl"))
 
 
+def test_a_body_that_was_given_up_is_told_by_the_digest_that_was_kept(
+    incident: Incident, ada: User, aude: User, tmp_path: Path
+) -> None:
+    """Not by that of what is left, which would be the digest of nothing."""
+    cast.past_the_trail(Notice.objects.all(), state="sent", accepted_at=at("10:11"))
+    cast.past_the_trail(Incident.objects.all(), closed_at=at("13:00"))
+    cast.past_the_trail(PostIncidentReview.objects.all(), completed_at=at("13:00"))
+    digests = {
+        notice.pk: {name: hashlib.sha256(getattr(notice, name).encode()).hexdigest() for name in ("text", "html")}
+        for notice in incident.notices.all()
+    }
+    assert retention.reduce_bodies(at("14:00"), by=ada, reason="Kept for an hour only.") >= len(digests)
+    packed = whole(incident, aude)
+    rows = lines(files_of(packed), "notices")
+    assert {row["id"]: row["digests"] for row in rows} == digests
+    for row in rows:
+        assert (row["values"]["text"], row["given_up"].keys()) == ("", {"text", "html"})
+    shown = {cell for row in cells(files_of(packed), "notices") for cell in row}
+    assert all(any(kept["text"] in cell for cell in shown) for kept in digests.values())
+    (tmp_path / "file.zip").write_bytes(packed)
+    assert check(tmp_path / "file.zip").findings == []
+
+
 def test_a_body_is_there_with_its_digest_and_without_the_clients_link(incident: Incident, aude: User) -> None:
     files = files_of(whole(incident, aude))
     sent = {notice.pk: notice for notice in incident.notices.all()}
@@ -264,10 +287,18 @@ def packed(incident: Incident, aude: User, tmp_path: Path) -> Path:
     return path
 
 
+@pytest.fixture(scope="module")
+def kept() -> dict[str, bytes]:
+    return {}
+
+
 @pytest.fixture
-def folder(packed: Path) -> Path:
-    to = packed.parent / "unpacked"
-    zipfile.ZipFile(packed).extractall(to)
+def folder(kept: dict[str, bytes], request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """Unpacked. One file is made, by the first test that asks, and each has a copy of its own to change."""
+    if not kept:
+        kept["whole.zip"] = request.getfixturevalue("packed").read_bytes()
+    to = tmp_path / "unpacked"
+    zipfile.ZipFile(io.BytesIO(kept["whole.zip"])).extractall(to)
     return to
 
 

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import getpass
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
+import psycopg
 import pytest
 from django.contrib.auth.models import Group, Permission
 from django.db import connection
 from django.test import Client as Browser
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
+from pytest_django import Settings
 
 from agreements.models import Client, Contact, Service, ServiceAgreement
 from config.admin.trail import Entry
 from config.audit import acts, events, sources, trail
-from config.audit.trail import Position, Question
+from config.audit.paging import Position
+from config.audit.trail import Question
 from config.history import acting
 from config.models import User
 from config.models.event import EventKind
@@ -358,3 +362,59 @@ def test_an_act_is_named_by_what_its_reader_may_view(incident: Incident) -> None
     only = tuple(table for table in sources.tables() if table.label == "incidents.deadline")
     (act,) = acts.told([request_id], only)
     assert acts.sentences(act) == ["2 deadlines changed: ended at, why it ended."]
+
+
+# ── how long it takes ───────────────────────────────────────────────────────────────────────────────────────────────
+
+only_postgresql = pytest.mark.skipif("connection.vendor != 'postgresql'", reason="SQLite has no time limit.")
+
+
+@contextlib.contextmanager
+def held(table: str) -> Iterator[None]:
+    """Nobody gets to read the table meanwhile, as if that took long."""
+    with psycopg.connect(**connection.get_connection_params()) as other:
+        other.execute(f"LOCK TABLE {table}")
+        yield
+        other.rollback()
+
+
+def asked_of_the_server(name: str) -> str:
+    with connection.cursor() as cursor:
+        cursor.execute(f"SHOW {name}")
+        return str(cursor.fetchone()[0])
+
+
+@only_postgresql
+def test_what_takes_too_long_to_find_is_given_up_and_the_page_says_what_to_do(
+    auditor: Browser, incident: Incident, settings: Settings
+) -> None:
+    settings.TRAIL_PATIENCE = 0.3
+    with held("agreements_historicalspecialday"):  # which nothing here has touched
+        page = auditor.get(TRAIL, {"reason": "One customer", "client": "Northwind"}).content.decode()
+    assert "That takes too long to find. Narrow the period, or ask for less." in page
+    assert 'value="One customer"' in page
+    assert 'value="Northwind"' in page
+    assert "Reclassified" not in page
+    assert asked_of_the_server("statement_timeout") == "0"
+    assert headings(auditor, reason="One customer") == ["Reclassified from Critical to High."]
+
+
+@only_postgresql
+def test_many_short_waits_are_as_long_as_one(settings: Settings) -> None:
+    settings.TRAIL_PATIENCE = 0.4
+
+    def doze(_table: sources.Table, rows: sources.Rows) -> sources.Rows:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_sleep(0.1)")
+        return rows
+
+    with pytest.raises(trail.TooSlow):
+        trail.page(Question(sources.tables(), narrow=doze))
+
+
+@only_postgresql
+def test_reading_the_trail_leaves_a_transaction_as_it_was(incident: Incident) -> None:
+    names = ("statement_timeout", "jit", "random_page_cost")
+    before = [asked_of_the_server(name) for name in names]
+    assert trail.page(Question(sources.tables())).acts
+    assert [asked_of_the_server(name) for name in names] == before

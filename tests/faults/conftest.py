@@ -16,12 +16,14 @@ from tests.services.smtp import SmtpSink
 
 
 @pytest.fixture(scope="session")
-def stage(postgres: PostgresServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+def stage(
+    postgres: PostgresServer, migrated_postgres: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Stage]:
     logging.getLogger("mail.log").setLevel(logging.WARNING)  # thousands of mails, each told line by line
     with (
         RedisServer() as redis,
         SmtpSink() as sink,
-        Stage(postgres, redis, sink, tmp_path_factory.mktemp("faults")) as stage,
+        Stage(postgres, redis, sink, tmp_path_factory.mktemp("faults"), migrated_postgres) as stage,
     ):
         yield stage
 

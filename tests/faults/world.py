@@ -217,13 +217,15 @@ class World:
 class Stage:
     """What all worlds share: the servers, the process of the people, and the database that the others are copies of."""
 
-    def __init__(self, postgres: PostgresServer, redis: RedisServer, sink: SmtpSink, folder: Path) -> None:
+    def __init__(
+        self, postgres: PostgresServer, redis: RedisServer, sink: SmtpSink, folder: Path, migrated: str | None = None
+    ) -> None:
         self.postgres = postgres
         self.redis = redis
         self.sink = sink
         self._folder = folder
         self._env = {**QUICK, "EMAIL_URL": sink.url, "REDIS_URL": redis.url}
-        self._template = postgres.create_database()
+        self._template = postgres.create_database(template=migrated)
         self._people = People(Processes(folder / "people", {**self._env, "DATABASE_URL": self._template}))
 
     def __enter__(self) -> Self:

@@ -81,7 +81,7 @@ def test_a_row_says_when_in_both_zones_how_long_what_and_for_whom(
     shown = text(browser)
     assert "Notify the client" in shown
     assert "within 4 hours of detection" in shown
-    assert "Northwind · NW-2025-03" in shown
+    assert 'Northwind · <span class="reference">NW-2025-03</span>' in shown
     assert "2 h 59 min left" in shown
     assert "CET" in shown or "CEST" in shown
     assert "EST" in shown or "EDT" in shown

@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from agreements.models import Client, ClientScope, Obligation, ServiceAgreement
 from config import scope
-from config.models import User
+from config.models import Export, User
 from config.site import site
 from incidents import lifecycle
 from incidents.admin.verbs import VERBS
@@ -256,6 +256,20 @@ def test_a_line_that_names_another_client_is_left_out_of_the_story(limited: User
     assert not [entry.text for entry in seen if "Contoso" in entry.text]
     told = scope.visible(TimelineEntry.history.filter(incident=shared), limited)
     assert not [row.text for row in told if "Contoso" in row.text]
+
+
+@pytest.mark.parametrize("asked", ["", "?client={}", "?object=CT-2024-11", "?actor=olga", "?field=text"])
+def test_the_trail_as_a_file_has_the_rows_of_her_clients_and_says_so(
+    asked: str, max_: User, shared: Incident, alone: Incident, northwind: ServiceAgreement, contoso: ServiceAgreement
+) -> None:
+    ClientScope.objects.create(user=max_, client=northwind.client)
+    browser = browser_of(User.objects.get(pk=max_.pk))
+    found = body(browser.post(reverse("admin:trail_export") + asked.format(contoso.client.pk)))
+    assert SECRET not in found.lower()
+    assert alone.reference.encode() not in found
+    assert b"agreements.client (all but those whom they see)" in found
+    assert asked or b"Northwind" in found
+    assert SECRET not in Export.objects.get().in_words.lower().encode()
 
 
 # ── who is limited, and who says so ─────────────────────────────────────────────────────────────────────────────────

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -16,11 +18,28 @@ from tests.services.processes import Processes
 
 
 @pytest.fixture(scope="session")
-def migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A SQLite database with the schema and nothing else. It is for copying."""
-    with Processes(tmp_path_factory.mktemp("migrated")) as processes:
+def migrated_sqlite(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A SQLite database with the schema and nothing else. It is for copying; the suite's processes share it."""
+    folder = tmp_path_factory.getbasetemp()
+    if hasattr(request.config, "workerinput"):
+        folder = folder.parent  # that of all processes of this run
+    with (folder / "migrated.lock").open("w") as lock, Processes(folder / "migrated") as processes:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        file = _sqlite_file(processes)
+        if not file.exists():
+            processes.manage("migrate", "-v0")
+        return file
+
+
+@pytest.fixture(scope="session")
+def migrated_postgres(postgres: PostgresServer, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The URL of a PostgreSQL database with the schema and nothing else. It is for copying."""
+    if url := os.environ.get("MIGRATED_DATABASE_URL"):
+        return url
+    url = postgres.create_database()
+    with Processes(tmp_path_factory.mktemp("migrated"), {"DATABASE_URL": url}) as processes:
         processes.manage("migrate", "-v0")
-        return _sqlite_file(processes)
+    return url
 
 
 @pytest.fixture(scope="session")
@@ -33,11 +52,10 @@ def seeded_sqlite(migrated_sqlite: Path, tmp_path_factory: pytest.TempPathFactor
 
 
 @pytest.fixture(scope="session")
-def seeded_postgres(postgres: PostgresServer, tmp_path_factory: pytest.TempPathFactory) -> str:
+def seeded_postgres(postgres: PostgresServer, migrated_postgres: str, tmp_path_factory: pytest.TempPathFactory) -> str:
     """The URL of a PostgreSQL database with the schema and the cast. It is for copying."""
-    url = postgres.create_database()
+    url = postgres.create_database(template=migrated_postgres)
     with Processes(tmp_path_factory.mktemp("seeded"), {"DATABASE_URL": url}) as processes:
-        processes.manage("migrate", "-v0")
         _seed(processes)
     return url
 

@@ -169,7 +169,10 @@ def test_one_command_shows_the_product_at_work_and_leaves_nothing_behind(demo: D
     assert demo.end(signal.SIGTERM) == 0
 
 
-def test_when_a_part_dies_the_demo_says_which_and_ends_and_when_the_demo_dies_its_parts_end(demo: Demo) -> None:
+def test_when_a_part_dies_the_demo_says_which_and_ends_and_when_the_demo_dies_its_parts_end(
+    demo: Demo, migrated_sqlite: Path
+) -> None:
+    copy_sqlite(migrated_sqlite, demo.processes)
     demo.start()
     everybody = demo.everybody()
     worker = next(pid for pid in everybody[1:] if b"celery" in Path(f"/proc/{pid}/cmdline").read_bytes())

@@ -13,6 +13,6 @@ def close_what_is_completed(apps: Any, schema_editor: Any) -> None:
 
 
 class Migration(migrations.Migration):
-    dependencies = [("reviews", "0007_document")]
+    dependencies = [("reviews", "0008_document")]
 
     operations = [migrations.RunPython(close_what_is_completed, migrations.RunPython.noop)]

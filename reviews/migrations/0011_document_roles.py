@@ -14,7 +14,7 @@ APPROVE = "approve_postincidentreview"
 
 
 class Migration(migrations.Migration):
-    dependencies = [("reviews", "0009_status_constraints")]
+    dependencies = [("reviews", "0010_status_constraints")]
 
     operations = [
         grant(

@@ -2,7 +2,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("reviews", "0008_status_filled")]
+    dependencies = [("reviews", "0009_status_filled")]
 
     operations = [
         migrations.AddConstraint(
