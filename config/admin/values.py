@@ -18,6 +18,7 @@ from django.utils.text import capfirst
 from django.utils.translation import gettext as _now
 
 from config import times
+from config.erased import shown
 
 
 def badge(text: str | Promise, tone: str, sign: str) -> SafeString:
@@ -54,6 +55,17 @@ def zoned(model: type[models.Model], name: str) -> Callable[[models.Model], str]
 
     show.__name__ = f"{name}_zoned"
     return admin.display(show, description=capfirst(field.verbose_name), ordering=name)  # type: ignore[union-attr]
+
+
+@functools.cache
+def erasable(model: type[models.Model], name: str) -> Callable[[models.Model], str]:
+    """A read-only field whose value may have been given up; the same object for the same field."""
+
+    def show(obj: models.Model) -> str:
+        return str(shown(getattr(obj, name)) or "–")
+
+    show.__name__ = f"{name}_erasable"
+    return admin.display(show, description=capfirst(model._meta.get_field(name).verbose_name))  # type: ignore[union-attr]
 
 
 def act_url(obj: models.Model, slug: str) -> str:

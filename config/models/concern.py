@@ -42,6 +42,8 @@ class Concern(AddedOnly):
     say what was called how when it was found.
     """
 
+    PERSONAL: ClassVar[tuple[str, ...]] = ("name",)  # where it is about a contact, or a notice to one
+
     kind = models.CharField(_("why"), max_length=20, choices=ConcernKind.choices)
     at = models.DateTimeField(_("done at"))
     actor = models.ForeignKey(
