@@ -17,7 +17,8 @@ from django.test import Client as Browser
 from agreements.models import Client, Contact, ServiceAgreement, Severity
 from config.audit import append_only, concerns, seals, verification
 from config.erased import ERASED
-from config.models import Event, GivenUp, User
+from config.models import Concern, Event, GivenUp, User
+from config.models.concern import ConcernKind
 from incidents import acknowledgement, handling, lifecycle, outbox, pseudonymising
 from incidents.models import DeliveryAttempt, Incident, Notice
 from incidents.models.notice import SETTLED_STATES, NoticeKind, NoticeState
@@ -147,6 +148,7 @@ def test_nothing_in_any_table_names_the_person_and_every_seal_still_holds(
     assert wrong() == []
     seals.seal()
     concerns.examine()
+    assert Concern.objects.filter(kind=ConcernKind.GIVEN_UP, actor=ada).exists()
     assert wrong() == []
     assert naming() == {}
 
