@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import functools
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.contrib import admin
 from django.db import models
@@ -19,6 +19,11 @@ from django.utils.translation import gettext as _now
 
 from config import times
 from config.erased import shown
+
+
+class Link(NamedTuple):
+    text: str
+    url: str = ""
 
 
 def badge(text: str | Promise, tone: str, sign: str) -> SafeString:

@@ -20,7 +20,8 @@ from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
 
 from config import times
-from config.admin import READING_METHODS, Button, act_url, badge, both_zones, link, zoned
+from config.admin import READING_METHODS, Button, act_url, badge, both_zones, link, page_of, zoned
+from config.admin.values import Link
 from config.content_policy import mail_document
 from config.erased import shown
 from config.filters import FilteredAdmin, NameFilter, Tab, days
@@ -153,6 +154,7 @@ class NoticeAdmin(FilteredAdmin):
         "message_id",
     )
     inlines = (AttemptInline,)
+
     list_select_related = ("incident", "client")
     ordering = ("-made_at", "-pk")
     readonly_fields = (
@@ -207,6 +209,10 @@ class NoticeAdmin(FilteredAdmin):
             },
         ),
     )
+
+    def read_on(self, request: HttpRequest, obj: Notice) -> list[Link]:
+        """Attempts and the confirmation are their own record, which its page shows."""
+        return [Link(_now("Its attempts and its confirmation"), page_of(obj)), *super().read_on(request, obj)]
 
     def get_urls(self) -> list[URLPattern]:
         page = self.admin_site.admin_view(attention.page)
