@@ -291,5 +291,5 @@ def within_functions(node: ast.AST, around: str = "") -> Iterator[tuple[str, ast
     """(dotted name of the function or class that it stands in, node) of everything below it."""
     for child in ast.iter_child_nodes(node):
         yield around or "(module)", child
-        is_named = isinstance(child, ast.FunctionDef | ast.ClassDef)
-        yield from within_functions(child, f"{around}.{child.name}".lstrip(".") if is_named else around)
+        name = f"{around}.{child.name}".lstrip(".") if isinstance(child, ast.FunctionDef | ast.ClassDef) else around
+        yield from within_functions(child, name)

@@ -139,7 +139,10 @@ def test_an_act_leads_to_the_histories_of_what_it_touched_and_these_to_the_trail
     assert not any("/trail/" in link.url for link in auditor.get(history).context["read_on"])
 
 
-def test_the_history_of_an_incident_leads_to_what_is_its_own_record(auditor: Browser, incident: Incident) -> None:
+def test_the_history_of_an_incident_leads_to_what_is_its_own_record(
+    auditor: Browser, incident: Incident, olga: User
+) -> None:
+    lifecycle.post_update(incident, by=olga, now=cast.NOON, message="We look into it.")
     links = auditor.get(reverse("admin:incidents_incident_history", args=[incident.pk])).context["read_on"]
     timeline, notices = (auditor.get(link.url) for link in links[:2])
     assert timeline.status_code == 200

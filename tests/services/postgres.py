@@ -231,7 +231,10 @@ class PostgresServer:
     def run(self, program: str, *arguments: str | Path) -> None:
         """One of the programs that come with the server, such as pg_dump, to its end."""
         self._must_be_ours("use the programs of")
-        done = subprocess.run([self._program(program), *arguments], capture_output=True, text=True, check=False)
+        path = self._program("postgres").resolve().with_name(program)
+        if not path.exists():
+            children.unavailable(f"PostgreSQL's {program} is not beside its server.")
+        done = subprocess.run([path, *arguments], capture_output=True, text=True, check=False)
         if done.returncode:
             pytest.fail(f"{program} ended with {done.returncode}.\n{done.stderr}", pytrace=False)
 
