@@ -50,6 +50,8 @@ def times_moved(rows: QuerySet[Any]) -> QuerySet[Any]:
     moved = Q()
     for name in INSTANTS:
         another = Q(**{"changed__contains": f",{name},", f"before_{name}__isnull": False})
+        if name == "classified_at":  # anew with each severity, of which there is a rule
+            another &= ~Q(changed__contains=",severity,")
         moved |= another & ~Q(**{f"{name}__isnull": True, "changed__contains": ",status,"})
     before = {f"before_{name}": before_it(INCIDENTS, name) for name in INSTANTS}
     found: QuerySet[Any] = rows.filter(history_type="~").annotate(**before).filter(moved)

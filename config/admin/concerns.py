@@ -79,6 +79,7 @@ class ConcernAdmin(FilteredAdmin):
     """What the rules found, the newest first. Nothing here says that anything was wrong: somebody should look."""
 
     is_read_only = True
+    counted_as = _("entries of the review queue")
     acts = (LookAt,)
     bulk_forms = (LookAtMany,)
     filterset_class = ConcernFilter

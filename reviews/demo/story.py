@@ -186,7 +186,7 @@ def look_back(now: dt.datetime) -> None:
     taken = Concern.objects.open().filter(kind=ConcernKind.EXPORTED).first()
     if taken is not None:
         with acting(caller=Caller.ADMIN):
-            remark = "Max needed the list for the service review with Contoso; it went to nobody else."
+            remark = "Max needed the list for the service review with Fabrikam; it went to nobody else."
             concerns.look_at(taken, by=world.people()["aude"], remark=remark, now=now)
 
 
@@ -437,9 +437,9 @@ def _new_number(at: dt.datetime) -> None:
 def _take_list(at: dt.datetime) -> None:
     max_ = world.people()["max"]
     columns = [exports.column(Notice, name) for name in ("made_at", "kind", "incident__reference", "subject", "state")]
-    rows = Notice.objects.filter(client=_client("Contoso"), contact__isnull=False).select_related("incident")
+    rows = Notice.objects.filter(client=_client("Fabrikam"), contact__isnull=False).select_related("incident")
     with acting(max_):
-        taken = exports.export(rows, columns, query="client=Contoso&to=clients", by=max_, now=at)
+        taken = exports.export(rows, columns, query="client=Fabrikam&to=clients", by=max_, now=at)
     taken.file_to_stream.close()  # to close the response would hang up on the database
 
 
