@@ -6,7 +6,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("config", "0015_history_by_person"),
+        ("config", "0016_export_in_words"),
     ]
 
     operations = [
