@@ -440,7 +440,8 @@ def _take_list(at: dt.datetime) -> None:
     rows = Notice.objects.filter(client=_client("Fabrikam"), contact__isnull=False).select_related("incident")
     with acting(max_):
         taken = exports.export(rows, columns, query="client=Fabrikam&to=clients", by=max_, now=at)
-    taken.file_to_stream.close()  # to close the response would hang up on the database
+    if taken.file_to_stream is not None:
+        taken.file_to_stream.close()  # to close the response would hang up on the database
 
 
 def _try_page(at: dt.datetime) -> None:
