@@ -252,6 +252,7 @@ UNSCOPED = {
     "incidents/admin/notice.py": (OF_THE_PAGE, "NoticeAdmin.acknowledged NoticeFilter.by_incident"),
     "incidents/admin/panels.py": (OF_THE_PAGE, "_open_incidents of_client under_agreement"),
     "incidents/admin/present_terms.py": (NONE_YET, "AgreementForm"),
+    "incidents/admin/pseudonymise.py": (OF_THE_PAGE, "Pseudonymise Pseudonymise.contacts Pseudonymise.is_lawful"),
     "incidents/admin/trail.py": ("of an incident that is seen; what is told of it is asked for line by line", "trails"),
     "incidents/admin/verbs.py": (
         NONE_YET,

@@ -6,7 +6,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("config", "0017_texts_reduced"),
+        ("config", "0018_erased"),
     ]
 
     operations = [
