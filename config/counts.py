@@ -13,18 +13,27 @@ CAP = 999
 
 
 def how_many(found: Sequence[QuerySet[Any]], *, up_to: int = CAP) -> list[int]:
-    """How many rows each has; `up_to` + 1 stands for any more.
+    """How many rows each has; `up_to` + 1 stands for any more."""
+    return _asked("(SELECT COUNT(*) FROM ({}) AS counted)", found, up_to + 1)
 
-    Written out, since the ORM takes longer to put subqueries together than the database to answer them.
+
+def are_there(found: Sequence[QuerySet[Any]]) -> list[bool]:
+    """Whether each has any row."""
+    return [bool(is_there) for is_there in _asked("EXISTS({})", found, 1)]
+
+
+def _asked(question: str, found: Sequence[QuerySet[Any]], most: int) -> list[Any]:
+    """Of so many rows of each; written out, since the ORM takes longer to put subqueries together than the database to
+    answer them.
     """
     if not found:
         return []
     asked: list[str] = []
     values: list[Any] = []
     for rows in found:
-        query = rows.order_by().values("pk")[: up_to + 1].query
+        query = rows.order_by().values("pk")[:most].query
         sql, its_values = query.get_compiler(connection=connection, elide_empty=False).as_sql()
-        asked.append(f"(SELECT COUNT(*) FROM ({sql}) AS counted)")  # noqa: S608 - the ORM wrote it
+        asked.append(question.format(sql))
         values.extend(its_values)
     with connection.cursor() as cursor:
         cursor.execute(f"SELECT {', '.join(asked)}", values)

@@ -23,6 +23,7 @@ from django.utils.text import capfirst, slugify
 from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
 
+from config.erased import shown
 from config.models import Export, User
 
 CAP = 100_000  # rows; half a list that looks whole would mislead, so more are refused
@@ -71,7 +72,7 @@ def plain(value: object) -> object:
         return value.isoformat()
     if isinstance(value, int):
         return value
-    text = str(value)
+    text = str(shown(value))
     return f"'{text}" if text.startswith(FORMULA_STARTS) else text
 
 

@@ -6,10 +6,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
-from django.db.models import Exists, QuerySet
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.functional import Promise
 
+from config import counts
 from config.models import User
 
 #: In the address of a page that a step leads to; whoever saves there comes back to the board for the next step.
@@ -53,11 +54,10 @@ class Guide:
 
 def guide(steps: Sequence[Step], request: HttpRequest) -> Guide | None:
     """What is done and what is next, in one query; None once everything is done."""
-    asking = User.objects.filter(pk=request.user.pk)  # type: ignore[misc]  # the site lets nobody in who is not signed in
-    done = asking.values_list(*(Exists(step.done) for step in steps)).get() if steps else ()
+    done = counts.are_there([step.done for step in steps])
     if all(done):
         return None
-    user: User = request.user  # type: ignore[assignment]
+    user: User = request.user  # type: ignore[assignment]  # the site lets nobody in who is not signed in
     if not any(map(user.has_perm, SETTING_UP)):
         return Guide(())
     first = done.index(False)

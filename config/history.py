@@ -85,14 +85,18 @@ def acting(
     task: str = "",
     by_link: bool = False,
     request_id: uuid.UUID | None = None,
+    caller: Caller | None = None,
 ) -> Iterator[Act]:
     """Everything saved inside is said to be done by `by` (or by the worker's `task`) for `reason`.
 
-    What is done `by_link` is done by whoever holds it: nobody that we know, even where a colleague is signed in.
+    `caller` is for what is played as if it had come in by that way. What is done `by_link` is done by whoever holds it:
+    nobody that we know, even where a colleague is signed in.
     An act inside another keeps the outer one's request id, so that its rows stay together; unless it has one of its
     own, by which it can be recognised.
     """
     act = current_act()
+    if caller is not None:
+        act = replace(act, caller=caller)
     if task:
         act = replace(act, caller=Caller.WORKER, actor=None, actor_name=f"system: {task}")
     if by_link:

@@ -16,6 +16,7 @@ from django.utils import translation
 from django.utils.translation import gettext as _
 
 from config.audit import events
+from config.erased import ERASED
 from config.history import acting
 from config.models import EventKind, User
 from incidents import acknowledgement_link, outbox, retention
@@ -60,7 +61,7 @@ def _readable() -> models.QuerySet[Notice]:
 
 
 def standing(notice: Notice, now: dt.datetime) -> LinkStanding:
-    if notice.link_revoked_at is not None:
+    if notice.link_revoked_at is not None or notice.recipient_address == ERASED:
         return LinkStanding.REVOKED
     if now >= notice.made_at + LINK_LIFE:
         return LinkStanding.EXPIRED
@@ -116,10 +117,10 @@ def _settle_doubt(notice: Notice, now: dt.datetime) -> None:
 
 
 def _log(incident: Incident, notice: Notice, now: dt.datetime) -> None:
-    who = {"name": notice.recipient_name, "address": notice.recipient_address}
     TimelineEntry.objects.create(
         incident=incident,
-        text=_("Acknowledged by the client: %(name)s (%(address)s)") % who,
+        # who read it stands in the author's name alone, where it can be given up
+        text=_("Acknowledged by the client: %(client)s") % {"client": notice.client},
         happened_at=now,
         typed_at=now,
         author_name=notice.recipient_name,

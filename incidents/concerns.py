@@ -6,7 +6,7 @@ import datetime as dt
 from collections.abc import Iterator
 from typing import Any
 
-from django.db.models import F, OuterRef, Q, QuerySet, Subquery, Value
+from django.db.models import Exists, F, OuterRef, Q, QuerySet, Subquery, Value
 from django.db.models.functions import Coalesce
 
 from agreements.models import Severity
@@ -50,6 +50,8 @@ def times_moved(rows: QuerySet[Any]) -> QuerySet[Any]:
     moved = Q()
     for name in INSTANTS:
         another = Q(**{"changed__contains": f",{name},", f"before_{name}__isnull": False})
+        if name == "classified_at":  # anew with each severity, of which there is a rule
+            another &= ~Q(changed__contains=",severity,")
         moved |= another & ~Q(**{f"{name}__isnull": True, "changed__contains": ",status,"})
     before = {f"before_{name}": before_it(INCIDENTS, name) for name in INSTANTS}
     found: QuerySet[Any] = rows.filter(history_type="~").annotate(**before).filter(moved)
@@ -59,12 +61,14 @@ def times_moved(rows: QuerySet[Any]) -> QuerySet[Any]:
 @concerns.rule(ConcernKind.LOWERED, of=INCIDENTS)
 def severity_lowered(rows: QuerySet[Any]) -> Iterator[Any]:
     """While something was owed that had not been done."""
-    changed = rows.filter(history_type="~", changed__contains=",severity,")
+    owed = Deadline.objects.filter(
+        Q(met_at__isnull=True) | Q(met_at__gt=OuterRef("history_date")),
+        incident=OuterRef("id"),
+        started_at__lte=OuterRef("history_date"),
+    )
+    changed = rows.filter(Exists(owed), history_type="~", changed__contains=",severity,")
     for row in changed.annotate(before_severity=before_it(INCIDENTS, "severity")):
-        owed = Deadline.objects.filter(incident_id=row.id, started_at__lte=row.history_date).filter(
-            Q(met_at__isnull=True) | Q(met_at__gt=row.history_date)
-        )
-        if _rank(row.severity) > _rank(row.before_severity) and owed.exists():
+        if _rank(row.severity) > _rank(row.before_severity):
             yield row
 
 

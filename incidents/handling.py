@@ -233,7 +233,7 @@ def it_arrived(notice: Notice, *, by: User, now: dt.datetime, reason: str, evide
         why = _("It arrived, says %(who)s: %(evidence)s") % {"who": by.audit_name, "evidence": evidence}
         outbox.arrived(arrived, at=case.doubtful_at, why=why, now=now)
         if arrived.incident is not None:
-            told = {"what": arrived, "evidence": evidence}
+            told = {"what": arrived.get_kind_display(), "evidence": evidence}
             text = _("%(what)s: it arrived although the mail server's answer was lost. %(evidence)s") % told
             at = max(case.doubtful_at, arrived.incident.detected_at)
             lifecycle.note(arrived.incident, text, by=by, now=now, at=at)

@@ -12,7 +12,7 @@ import time
 import uuid
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from email.utils import parseaddr
 from typing import Any
 
@@ -291,7 +291,7 @@ def foretell(deadline: Deadline, moment: Moment) -> list[Notice]:
 
 @dataclass(frozen=True)
 class Draft:
-    """What one client is told: the words as its first contact reads them, and a row per contact.
+    """What one client is told: the words as its first contact reads them, without a name, and a row per contact.
 
     A client without a contact has the alarms about that instead, to colleagues.
     """
@@ -345,7 +345,11 @@ def draft(
         )
         for recipient, words in zip(recipients, said, strict=True)
     ]
-    return Draft(client, said[0], rows)
+    words = said[0]
+    if "contact" in placeholders.used_in(message):  # the story tells of the client: a person's name is theirs alone
+        reader = replace(recipients[0], name=client.name)
+        words = _in_words(message, kind, reader, incident, client, directory, now=now, deadline=deadline)
+    return Draft(client, words, rows)
 
 
 def _in_words(

@@ -332,7 +332,7 @@ def _persistently(record: Callable[[], None]) -> None:
 def _record_acceptance(notice: Notice, answer: str, watch: Watch, started: float) -> None:
     """The server has the mail: the notice is sent, and what it owed is met, in one transaction."""
     now = watch.now()
-    with transaction.atomic(), acting(task="outbox.deliver", reason=_("Accepted by the mail server: %s") % answer):
+    with transaction.atomic(), acting(task="outbox.deliver", reason=_("Accepted by the mail server.")):
         incident = _lock_incident_it_meets(notice)  # before the notice, in the order in which verbs lock
         is_first = incident is not None and not _was_accepted_for_another(notice)
         # If it was taken for lost and given back meanwhile, it need not go again: only a copy on its way is too late.

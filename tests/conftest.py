@@ -33,6 +33,7 @@ ROLE_MIGRATIONS = (
     "agreements.migrations.0003_roles",
     "agreements.migrations.0007_definition_roles",
     "agreements.migrations.0013_client_scope_roles",
+    "agreements.migrations.0016_pseudonymise_roles",
     "incidents.migrations.0002_roles",
     "incidents.migrations.0005_delivery_roles",
     "incidents.migrations.0008_message_template_roles",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,7 +23,8 @@ from agreements.admin.badges import validity_badge
 from agreements.admin.lists import ClientList, ServiceList
 from agreements.models import Client, Commitment, Contact, Service, ServiceAgreement, Validity
 from config.admin import badge
-from config.forms import RowsFormSet
+from config.erased import ERASED
+from config.forms import ActForm, RowsFormSet
 from config.site import Panel, site
 
 
@@ -59,6 +60,11 @@ class ContactInline(admin.TabularInline):  # type: ignore[type-arg]
     min_num = 1
     can_delete = False
 
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Contact]:
+        """Of who was pseudonymised nothing is left to edit."""
+        found: QuerySet[Contact] = super().get_queryset(request)
+        return found.exclude(address=ERASED)
+
 
 @dataclass(frozen=True)
 class Reading:
@@ -84,12 +90,19 @@ def reading_of(client: Client, request: HttpRequest, now: dt.datetime) -> Readin
     )
 
 
+#: What is done on a page of its own with a client, which floors above add.
+ACTS: list[type[ActForm]] = []
+
+
 @admin.register(Client)
 class ClientAdmin(ClientList):
     change_form_template = "admin/agreements/client/change_form.html"
     inlines = (ContactInline,)
     instead_of_deleting = _("Take the tick from “Active” on the page of a client who leaves.")
     fields = ("name", "time_zone", "language", "is_active")
+
+    def get_acts(self) -> Sequence[type[ActForm]]:
+        return ACTS
 
     def zone_beside(self, obj: Client) -> str:
         return obj.time_zone

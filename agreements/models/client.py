@@ -5,8 +5,10 @@ from __future__ import annotations
 from django.conf import settings
 from django.db import models
 from django.db.models.functions import Lower
+from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
 
+from config.erased import ERASED, shown
 from config.fields import AddressField, LineField, ProseField, ZoneField
 from config.history import AuditedModel, AuditedQuerySet, AuditedRecords
 from config.search import FoldedField, FoundByWords
@@ -51,6 +53,10 @@ class Client(AuditedModel):
 
 
 class ContactQuerySet(AuditedQuerySet["Contact"]):
+    def known(self) -> ContactQuerySet:
+        """Those whose name and address are still there."""
+        return self.exclude(address=ERASED)
+
     def usable(self) -> ContactQuerySet:
         """Those who can be mailed, the first to be tried first."""
         return self.filter(is_active=True, client__is_active=True).exclude(address="").order_by("position", "pk")
@@ -77,10 +83,12 @@ class Contact(AuditedModel):
         verbose_name = _("contact")
         verbose_name_plural = _("contacts")
         ordering = ("client", "position", "pk")
+        permissions = (("pseudonymise_contact", "Can pseudonymise contact"),)
         constraints = (
             models.UniqueConstraint(
                 "client",
                 Lower("address"),
+                condition=~models.Q(address=ERASED),
                 name="contact_address_once_per_client",
                 violation_error_message=_("This client already has a contact with that address."),
             ),
@@ -89,10 +97,20 @@ class Contact(AuditedModel):
                 name="contact_has_an_address",
                 violation_error_message=_("A contact needs a mail address. Enter one that they read day and night."),
             ),
+            models.CheckConstraint(
+                condition=~models.Q(address=ERASED) | models.Q(is_active=False), name="contact_erased_gets_no_mail"
+            ),
         )
 
     def __str__(self) -> str:
+        if self.is_erased:
+            return _now("%(erased)s, contact no. %(number)s") % {"erased": shown(ERASED), "number": self.pk}
         return f"{self.name} <{self.address}>"
+
+    @property
+    def is_erased(self) -> bool:
+        """Pseudonymised: nobody is mailed by it, for good."""
+        return self.address == ERASED
 
 
 class Service(AuditedModel):

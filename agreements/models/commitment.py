@@ -378,16 +378,22 @@ def _allowance(amount: int | None, unit: str) -> clock.Allowance | None:
 
 
 def allowance_in_words(amount: int, unit: str) -> str:
-    n = amount
-    return {
-        Unit.MINUTES: ngettext("%d minute", "%d minutes", n),
-        Unit.HOURS: ngettext("%d hour", "%d hours", n),
-        Unit.BUSINESS_MINUTES: ngettext("%d business minute", "%d business minutes", n),
-        Unit.BUSINESS_HOURS: ngettext("%d business hour", "%d business hours", n),
-        Unit.CALENDAR_DAYS: ngettext("%d calendar day", "%d calendar days", n),
-        Unit.BUSINESS_DAYS: ngettext("%d business day", "%d business days", n),
-        Unit.MONTHS: ngettext("%d month", "%d months", n),
-    }[Unit(unit)] % n
+    match Unit(unit):
+        case Unit.MINUTES:
+            words = ngettext("%d minute", "%d minutes", amount)
+        case Unit.HOURS:
+            words = ngettext("%d hour", "%d hours", amount)
+        case Unit.BUSINESS_MINUTES:
+            words = ngettext("%d business minute", "%d business minutes", amount)
+        case Unit.BUSINESS_HOURS:
+            words = ngettext("%d business hour", "%d business hours", amount)
+        case Unit.CALENDAR_DAYS:
+            words = ngettext("%d calendar day", "%d calendar days", amount)
+        case Unit.BUSINESS_DAYS:
+            words = ngettext("%d business day", "%d business days", amount)
+        case Unit.MONTHS:
+            words = ngettext("%d month", "%d months", amount)
+    return words % amount
 
 
 class WarningPoint(AuditedModel):

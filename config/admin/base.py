@@ -24,7 +24,7 @@ from config import instants, scope
 from config.admin.histories import READING_METHODS, HistoryPages
 from config.admin.reasons import ReasonForm
 from config.admin.removed import set_aside
-from config.admin.values import act_url, page_of, zoned
+from config.admin.values import act_url, erasable, page_of, zoned
 from config.first_steps import MARK
 from config.forms import NATIVE_INPUTS, ActForm, add_refusal
 from config.history import acting
@@ -156,7 +156,11 @@ class AuditedModelAdmin(HistoryPages):
 
     def _with_zones(self, fields: Sequence[Any]) -> list[Any]:
         instants = {f.name for f in self.model._meta.get_fields() if isinstance(f, models.DateTimeField)}
-        return [zoned(self.model, name) if name in instants else name for name in fields]
+        personal = set(getattr(self.model, "PERSONAL", ()))
+        return [
+            zoned(self.model, name) if name in instants else erasable(self.model, name) if name in personal else name
+            for name in fields
+        ]
 
     def changeform_view(self, request: HttpRequest, *args: Any, **options: Any) -> HttpResponse:
         request.POST = request.POST.copy()  # type: ignore[assignment]  # the form and its tables read the same

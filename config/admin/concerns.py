@@ -20,6 +20,7 @@ from config import times
 from config.admin.values import badge, list_of, zoned
 from config.audit import concerns
 from config.bulk import BulkForm
+from config.erased import shown
 from config.filters import FilteredAdmin, PersonFilter, Tab, days
 from config.forms import ActForm, Done, of
 from config.models import Concern, LookedAt
@@ -78,6 +79,7 @@ class ConcernAdmin(FilteredAdmin):
     """What the rules found, the newest first. Nothing here says that anything was wrong: somebody should look."""
 
     is_read_only = True
+    counted_as = _("entries of the review queue")
     acts = (LookAt,)
     bulk_forms = (LookAtMany,)
     filterset_class = ConcernFilter
@@ -115,7 +117,7 @@ class ConcernAdmin(FilteredAdmin):
 
     @admin.display(description=_("what"), ordering="kind")
     def what(self, concern: Concern) -> SafeString:
-        return format_html("<strong>{}</strong><br>{}", concern.get_kind_display(), concern.name)
+        return format_html("<strong>{}</strong><br>{}", concern.get_kind_display(), shown(concern.name))
 
     @admin.display(description=_("what was changed"))
     def in_the_trail(self, concern: Concern) -> SafeString:

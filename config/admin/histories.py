@@ -10,7 +10,7 @@ from django import forms
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, QueryDict
 from django.template.response import TemplateResponse
-from django.urls import URLPattern, path
+from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.text import capfirst
 from django.utils.translation import gettext as _now
@@ -18,9 +18,11 @@ from django.utils.translation import gettext_lazy as _
 from simple_history.admin import SimpleHistoryAdmin
 
 from config import scope, times
+from config.admin.values import Link
 from config.audit import as_it_was, differences, histories
 from config.audit.histories import Asked, May, See
 from config.audit.paging import Position
+from config.audit.trail import ref
 from config.forms import InstantField
 from config.history import AuditedModel
 
@@ -61,6 +63,17 @@ class HistoryPages(SimpleHistoryAdmin):  # type: ignore[misc]  # the library shi
         """The zone in which instants are shown besides the reader's: the client's, where it is about one."""
         return "UTC"
 
+    def read_on(self, request: HttpRequest, obj: Any) -> list[Link]:
+        """Where else something is told of it."""
+        if not request.user.has_perm("config.view_event"):
+            return []
+        return [
+            Link(
+                _now("It and its parts in the audit trail"),
+                f"{reverse('admin:trail')}?{urlencode({'object': ref(obj)})}",
+            )
+        ]
+
     def get_urls(self) -> list[URLPattern]:
         view: Any = self.admin_site.admin_view(self.as_it_was_view)
         name = f"{self.opts.app_label}_{self.opts.model_name}_as_it_was"
@@ -85,6 +98,7 @@ class HistoryPages(SimpleHistoryAdmin):  # type: ignore[misc]  # the library shi
             "form": form,
             "answer": self._answer(obj, asked, see, beside),
             "acts": page.acts,
+            "read_on": self.read_on(request, obj),
             "beside": beside,
             "newest_url": self._address(request, None) if asked.before else "",
             "older_url": self._address(request, page.older) if page.older else "",
@@ -127,7 +141,14 @@ class HistoryPages(SimpleHistoryAdmin):  # type: ignore[misc]  # the library shi
 
     def _show(self, request: HttpRequest, page: str, obj: Any, title: str, context: dict[str, Any]) -> HttpResponse:
         request.current_app = self.admin_site.name
-        context = {**self.admin_site.each_context(request), "opts": self.opts, "object": obj, "title": title, **context}
+        context = {
+            **self.admin_site.each_context(request),
+            "opts": self.opts,
+            "object": obj,
+            "is_gone": obj._state.adding,
+            "title": title,
+            **context,
+        }
         return TemplateResponse(request, page, context)
 
     def _of_history(self, request: HttpRequest, object_id: str) -> Any:

@@ -7,7 +7,6 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
 
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
@@ -21,12 +20,13 @@ from django.utils.translation import gettext as _now
 from config import scope
 from config.admin.histories import READING_METHODS
 from config.admin.trail_filters import TrailFilters
+from config.admin.values import Link
 from config.audit import acts, differences, files, trail
 from config.audit.acts import Act, Ref
 from config.audit.names import Names
 from config.audit.paging import Position
 from config.audit.sources import Table
-from config.history import Caller
+from config.history import AuditedModel, Caller
 
 PAGE, ACT, EXPORT = "trail", "trail_act", "trail_export"
 PERMISSION = "config.view_event"
@@ -46,11 +46,6 @@ def readable(request: HttpRequest) -> tuple[Table, ...]:
 
 
 # ── what is shown ───────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-class Link(NamedTuple):
-    text: str
-    url: str = ""
 
 
 @dataclass(frozen=True)
@@ -85,7 +80,13 @@ class Entry:
 
     @property
     def about(self) -> list[Link]:
-        return [self._link(ref) for ref in self.act.about[: self.MOST]]
+        return [self._link(ref, "change") for ref in self.act.about[: self.MOST]]
+
+    @property
+    def histories(self) -> list[Link]:
+        """Those of what it is about."""
+        found = (self._link(ref, "history") for ref in self.act.about[: self.MOST] if _has_history(ref))
+        return [link for link in found if link.url]
 
     @property
     def more(self) -> int:
@@ -106,21 +107,25 @@ class Entry:
     def _sentences(self) -> list[str]:
         return acts.sentences(self.act)
 
-    def _link(self, ref: Ref) -> Link:
+    def _link(self, ref: Ref, page: str) -> Link:
         model = ref.model
         if model is None:
             return Link(f"{ref.label} {ref.pk}")
         name = self.names.of(model, ref.pk)
-        if self.names.row(model, ref.pk) is None:
-            return Link(f"{model._meta.verbose_name} {name}")
-        return Link(name, page_of_model(model, ref.pk))
+        is_there = self.names.row(model, ref.pk) is not None
+        text = name if is_there else f"{model._meta.verbose_name} {name}"
+        return Link(text, page_of_model(model, ref.pk, page) if is_there or page == "history" else "")
 
 
-def page_of_model(model: type[models.Model], pk: int) -> str:
-    """The page of that row; nothing where its model has none."""
+def _has_history(ref: Ref) -> bool:
+    return ref.model is not None and issubclass(ref.model, AuditedModel)
+
+
+def page_of_model(model: type[models.Model], pk: int, page: str = "change") -> str:
+    """This page of that row; nothing where its model has none."""
     opts = model._meta
     registered = admin.site.is_registered(model)
-    return reverse(f"admin:{opts.app_label}_{opts.model_name}_change", args=[pk]) if registered else ""
+    return reverse(f"admin:{opts.app_label}_{opts.model_name}_{page}", args=[pk]) if registered else ""
 
 
 # ── the pages ───────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -5,9 +5,11 @@ from __future__ import annotations
 import datetime as dt
 import functools
 from collections.abc import Callable
+from typing import Any, NamedTuple
 
 from django.contrib import admin
 from django.db import models
+from django.db.models.options import Options
 from django.urls import reverse
 from django.utils.functional import Promise
 from django.utils.html import format_html
@@ -16,6 +18,12 @@ from django.utils.text import capfirst
 from django.utils.translation import gettext as _now
 
 from config import times
+from config.erased import shown
+
+
+class Link(NamedTuple):
+    text: str
+    url: str = ""
 
 
 def badge(text: str | Promise, tone: str, sign: str) -> SafeString:
@@ -54,13 +62,29 @@ def zoned(model: type[models.Model], name: str) -> Callable[[models.Model], str]
     return admin.display(show, description=capfirst(field.verbose_name), ordering=name)  # type: ignore[union-attr]
 
 
+@functools.cache
+def erasable(model: type[models.Model], name: str) -> Callable[[models.Model], str]:
+    """A read-only field whose value may have been given up; the same object for the same field."""
+
+    def show(obj: models.Model) -> str:
+        return str(shown(getattr(obj, name)) or "–")
+
+    show.__name__ = f"{name}_erasable"
+    return admin.display(show, description=capfirst(model._meta.get_field(name).verbose_name))  # type: ignore[union-attr]
+
+
 def act_url(obj: models.Model, slug: str) -> str:
     """The address of the page where this is done to that."""
-    return reverse(f"admin:{obj._meta.app_label}_{obj._meta.model_name}_{slug}", args=[obj.pk])
+    return _address(obj._meta, slug, obj.pk)
 
 
 def page_of(obj: models.Model) -> str:
-    return reverse(f"admin:{obj._meta.app_label}_{obj._meta.model_name}_change", args=[obj.pk])
+    return _address(obj._meta, "change", obj.pk)
+
+
+@functools.lru_cache(maxsize=4096)  # addresses stay; a page of fifty rows has a hundred, and finding one takes its time
+def _address(opts: Options[Any], slug: str, pk: Any) -> str:
+    return reverse(f"admin:{opts.app_label}_{opts.model_name}_{slug}", args=[pk])
 
 
 def list_of(model: type[models.Model]) -> str:

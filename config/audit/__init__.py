@@ -12,7 +12,7 @@
     canonical.py     a row as bytes, the same on every database
     cuts.py          instants at which no writer is under way
     seals.py         each minute, what was added is closed by a seal
-    giving_up.py     a value is blanked, its digest kept, so that its seal still holds
+    giving_up.py     a value is given up, its digest kept, so that its seal still holds
     verification.py  whether all of it is what was sealed, and the live rows are what it says
     anchors.py       the head of the chain, to be kept elsewhere
     files.py         the trail, or one thing whole, as files to take away (file_check.py: are they as they were?)

@@ -24,14 +24,13 @@ from django.db.models.signals import post_migrate, pre_delete, pre_migrate
 from django.utils.translation import gettext_lazy as _
 
 from config.audit import sources
-
-#: The only text that may take the place of a personal value in a row that is never changed; NULL may as well.
-ERASED = "[erased]"
+from config.erased import ERASED
 
 _FUNCTION = "due_notice_append_only"
 _SUFFIXES = ("_unchanged", "_undeleted", "_unreplaced")
 
-#: Refuses, with the sentence of its first argument. A second one names the columns that may be erased.
+#: Refuses, with the sentence of its first argument. A second one names the columns that may be erased, to the mark or
+#: to NULL.
 _BODY = f"""
 DECLARE
     personal text[] := string_to_array(TG_ARGV[1], ',');

@@ -161,8 +161,13 @@ def register_stand_ins(find: StandIns) -> StandIns:
 
 
 def stand_in(model: type[models.Model], name: str, value: object) -> dict[str, str]:
-    """What has to be kept of a value that is given up: its digest under each key, by the key's fingerprint."""
-    kind = next(kind for column, _, kind in (c.partition("#") for c in columns(model).split(",")) if column == name)
+    """What has to be kept of a value that is given up: its digest under each key, by the key's fingerprint.
+
+    Nothing of a column that is not sealed.
+    """
+    kinds = {column: kind for column, _, kind in (one.partition("#") for one in columns(model).split(","))}
+    if not (kind := kinds.get(name)):
+        return {}
     digests = {by: digest_of(value, kind, key) for by, key in keys().items()}
     return {by: digest for by, digest in digests.items() if digest}
 

@@ -152,4 +152,5 @@ def seal_failed(rows: models.QuerySet[Any]) -> models.QuerySet[Any]:
 @rule(ConcernKind.GIVEN_UP, of=Event)
 def given_up(rows: models.QuerySet[Any]) -> models.QuerySet[Any]:
     """What a client was told can be read no more; the worker does so only as it is set for everybody."""
-    return rows.filter(kind=EventKind.TEXTS_REDUCED).exclude(caller=Caller.WORKER)
+    kinds = (EventKind.TEXTS_REDUCED, EventKind.PSEUDONYMISED)
+    return rows.filter(kind__in=kinds).exclude(caller=Caller.WORKER)

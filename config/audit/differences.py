@@ -25,6 +25,7 @@ from config import times
 from config.audit import sources, words
 from config.audit.names import Names, attname_of, related_model, relations_named
 from config.audit.words import Piece
+from config.erased import ERASED, shown
 
 NOTHING = "–"
 #: A text longer than this, or of more than one line, is compared word by word.
@@ -260,8 +261,10 @@ class _Teller:
         old = self._said(field, row) if kind == "-" else NOTHING
         if kind == "~":
             old = _now("(not kept)") if before is None else self._said(field, before)
-        if old == new and before is not None and not field.many_to_many:  # a blink apart
-            old, new = (f"{said} ({getattr(side, field.attname)})" for said, side in ((old, before), (new, row)))
+        if old == new and before is not None and not field.many_to_many:  # a blink apart, or given up since
+            values = [getattr(side, field.attname) for side in (before, row)]
+            if values != [ERASED, ERASED]:
+                old, new = (f"{old} ({values[0]})", f"{new} ({values[1]})")
         return FieldChange(field.name, label_of(field), old, new, _pieces(old, new))
 
     def _said(self, field: Any, side: Any) -> str:
@@ -289,7 +292,7 @@ class _Teller:
             return time_format(value)
         if isinstance(value, dict | list):
             return json.dumps(value, ensure_ascii=False, sort_keys=True)
-        return str(value)
+        return str(shown(value))
 
 
 def _pieces(old: str, new: str) -> tuple[Piece, ...]:

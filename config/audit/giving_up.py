@@ -1,4 +1,6 @@
-"""A sealed value is blanked and its digest kept, so that the seal of its row still holds.
+"""A value is given up and its digest kept, so that the seal of its row still holds.
+
+A personal value gives way to the mark (config/erased.py), a long text to nothing.
 
 What is kept is signed with the seals' key: who has only the database can blank a value, and is found.
 """
@@ -6,25 +8,58 @@ What is kept is signed with the seals' key: who has only the database can blank 
 from __future__ import annotations
 
 import hmac
-from collections.abc import Iterator, Mapping, Sequence
+import itertools
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 from django.apps import apps
 from django.db import models
 
-from config.audit import canonical, verification
+from config.audit import canonical, sources, verification
+from config.erased import ERASED
+from config.history import AuditedModel
 from config.models.given_up import GivenUp
+
+#: What tells of nobody.
+NOTHING = (None, "", ERASED)
+CHUNK = 500  # rows that are looked at together
 
 
 def give_up(row: models.Model, *names: str) -> None:
-    """Blank these text columns of it and save it, in the transaction and for the reason of the act that is going on."""
+    """Give these values of it up, in the transaction and for the reason of the act that is going on.
+
+    An audited row is saved with whatever else was changed in it, and leaves its row of history.
+    """
+    gone = {name: _instead(row, name) for name in names if has(row, name)}
+    if type(row) in sources.sealed():
+        GivenUp.objects.bulk_create(_digests(row, gone))
+    for name, instead in gone.items():
+        setattr(row, name, instead)
+    if isinstance(row, AuditedModel):
+        row.save(update_fields=row.changed_fields())
+    elif gone:
+        type(row)._base_manager.filter(pk=row.pk).update(**gone)
+
+
+def has(row: models.Model, name: str) -> bool:
+    """Whether there is anything in this column to give up."""
+    return getattr(row, name) not in NOTHING
+
+
+def _instead(row: models.Model, name: str) -> str | None:
+    if name in getattr(row, "BODIES", ()):
+        return ""
+    is_text = isinstance(row._meta.get_field(name), models.CharField | models.TextField)
+    return ERASED if is_text else None
+
+
+def _digests(row: models.Model, names: Iterable[str]) -> Iterator[GivenUp]:
     for name in names:
         if digests := canonical.stand_in(type(row), name, getattr(row, name)):
             kept = GivenUp(table=row._meta.label_lower, row=row.pk, name=name, digests=digests)
             kept.by = next(iter(canonical.keys()))
             kept.mac = _signature(kept)
-            kept.save(force_insert=True)
-            setattr(row, name, "")
-    row.save(update_fields=names)
+            yield kept
 
 
 def kept(row: models.Model, name: str) -> GivenUp | None:
@@ -48,12 +83,21 @@ def stand_ins(model: type[models.Model], after: int | None, upto: int) -> Mappin
 
 def check() -> Iterator[verification.Finding]:
     """What is kept is by our key, and the value that it stands for is gone."""
-    for one in GivenUp.objects.iterator(chunk_size=2000):
-        where = f"{one.table} {one.row}, {one.name}"
-        if not _is_ours(one):
-            yield verification.Finding(None, where, "the digest that is kept of it is not signed by our key")
-        elif apps.get_model(one.table)._base_manager.filter(pk=one.row).exclude(**{one.name: ""}).exists():
-            yield verification.Finding(None, where, "given up, and a value stands there again")
+    every = GivenUp.objects.order_by("table", "name", "row").iterator(chunk_size=CHUNK)
+    for (table, name), column in itertools.groupby(every, key=lambda one: (one.table, one.name)):
+        while some := list(itertools.islice(column, CHUNK)):
+            there = dict(_values(table, name, [one.row for one in some]))
+            for one in some:
+                where = f"{table} {one.row}, {name}"
+                if not _is_ours(one):
+                    yield verification.Finding(None, where, "the digest that is kept of it is not signed by our key")
+                elif there.get(one.row) not in NOTHING:
+                    yield verification.Finding(None, where, "given up, and a value stands there again")
+
+
+def _values(table: str, name: str, rows: list[int]) -> Any:
+    """(key, what stands in this column) of these rows."""
+    return apps.get_model(table)._base_manager.filter(pk__in=rows).values_list("pk", name)
 
 
 def listen() -> None:

@@ -53,7 +53,7 @@ class Question:
 
 
 def ref(obj: models.Model) -> str:
-    """What finds exactly this one in the trail."""
+    """What finds it in the trail: what it is called, or else its number."""
     called = str(getattr(obj, "CALLED", ""))
     return str(getattr(obj, called)) if called else f"{obj._meta.label_lower}:{obj.pk}"
 

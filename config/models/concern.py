@@ -42,6 +42,8 @@ class Concern(AddedOnly):
     say what was called how when it was found.
     """
 
+    PERSONAL: ClassVar[tuple[str, ...]] = ("name",)  # where it is about a contact, or a notice to one
+
     kind = models.CharField(_("why"), max_length=20, choices=ConcernKind.choices)
     at = models.DateTimeField(_("done at"))
     actor = models.ForeignKey(
@@ -59,8 +61,8 @@ class Concern(AddedOnly):
     objects = ConcernQuerySet.as_manager()
 
     class Meta:
-        verbose_name = _("concern")
-        verbose_name_plural = _("concerns")
+        verbose_name = _("entry of the review queue")
+        verbose_name_plural = _("review queue")
         ordering = ("-at", "-pk")
         default_permissions = ("view",)
         constraints = (
@@ -81,7 +83,7 @@ class LookedAt(AuditedModel):
     PART_OF: ClassVar[str] = "concern"
 
     concern = models.OneToOneField(
-        Concern, models.PROTECT, primary_key=True, related_name="looked_at", verbose_name=_("concern")
+        Concern, models.PROTECT, primary_key=True, related_name="looked_at", verbose_name=_("entry of the review queue")
     )
     by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+", verbose_name=_("by"))
     at = models.DateTimeField(_("at"))
@@ -91,8 +93,8 @@ class LookedAt(AuditedModel):
     history = AuditedRecords()
 
     class Meta:
-        verbose_name = _("remark on a concern")
-        verbose_name_plural = _("remarks on concerns")
+        verbose_name = _("remark in the review queue")
+        verbose_name_plural = _("remarks in the review queue")
         default_permissions = ("add", "view")
         constraints = (models.CheckConstraint(condition=~models.Q(remark=""), name="looked_at_says_what_was_found"),)
 
@@ -108,7 +110,7 @@ class Examination(AddedOnly):
     seal = models.OneToOneField(
         "config.Seal", models.PROTECT, primary_key=True, related_name="examination", verbose_name=_("seal")
     )
-    found = models.PositiveIntegerField(_("concerns found"))
+    found = models.PositiveIntegerField(_("entries found"))
 
     class Meta:
         verbose_name = _("examination")

@@ -25,6 +25,7 @@ class EventKind(models.TextChoices):
     VERIFY_FAILED = "verify_failed", _("Trail does not verify")
     TEXTS_REDUCED = "texts_reduced", _("Texts reduced")
     TEXT_CHECKED = "text_checked", _("Text compared")
+    PSEUDONYMISED = "pseudonymised", _("Contact pseudonymised")
 
 
 #: What each kind says to its reader, filled in from `said`.
@@ -40,6 +41,7 @@ SENTENCES: dict[str, str | Promise] = {
     EventKind.VERIFY_FAILED: _("The trail is not what was sealed: %(first)s"),
     EventKind.TEXTS_REDUCED: _("Texts of notices were reduced to their digests: %(count)s, of before %(before)s."),
     EventKind.TEXT_CHECKED: _("A text was compared with what was sent: %(answer)s."),
+    EventKind.PSEUDONYMISED: _("A contact of %(client)s was pseudonymised (no. %(number)s)."),
 }
 
 #: Facts that are codes, as people read them.

@@ -10,7 +10,7 @@ from config.history import AddedOnly
 
 
 class GivenUp(AddedOnly):
-    """One value of one row, which is empty since (config/audit/giving_up.py). Who did so and why, history says."""
+    """One value of one row, which is there no more (config/audit/giving_up.py). Who did so and why, history tells."""
 
     table = models.CharField(_("of"), max_length=100, help_text=_("Label of the model: incidents.notice."))
     row = models.BigIntegerField(_("key"))

@@ -11,6 +11,7 @@ from incidents.admin import (
     navigation,
     notice,
     panels,
+    pseudonymise,
     sending,
 )
 
@@ -25,5 +26,6 @@ __all__ = [
     "navigation",
     "notice",
     "panels",
+    "pseudonymise",
     "sending",
 ]

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
+from django.utils.translation import get_language
 
 from agreements.models import Severity
 from config.admin import badge
@@ -61,14 +63,21 @@ def standing(value: str) -> SafeString:
 
 def turning(value: str, *, at_risk_at: dt.datetime | None, due_at: dt.datetime) -> SafeString:
     """The badge of a standing that turns into the later ones by itself, at their instants (countdown.js)."""
-    later = LATER[LATER.index(Standing(value)) + 1 :]
     return format_html(
         '<span data-standing="{}" data-at-risk-at="{}" data-due-at="{}">{}{}</span>',
         value,
         at_risk_at.isoformat() if at_risk_at else "",
         due_at.isoformat(),
         standing(value),
-        format_html_join("", '<template data-standing="{}">{}</template>', ((name, standing(name)) for name in later)),
+        _later(value, get_language()),
+    )
+
+
+@functools.cache  # of a few words in a few languages
+def _later(value: str, _language: str | None) -> SafeString:
+    later = LATER[LATER.index(Standing(value)) + 1 :]
+    return format_html_join(
+        "", '<template data-standing="{}">{}</template>', ((name, standing(name)) for name in later)
     )
 
 

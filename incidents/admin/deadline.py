@@ -25,7 +25,7 @@ from agreements.explanation import MOMENTS as MOMENTS  # shown by the incident's
 from agreements.models import Obligation, Severity
 from agreements.models.commitment import event_in_words
 from config import scope, times
-from config.admin import act_url, both_zones, link
+from config.admin import act_url, both_zones, link, page_of
 from config.filters import FilteredAdmin, NameFilter, PersonFilter, Tab, TickFilter, days
 from config.models import User
 from incidents.admin import badges, present_terms
@@ -55,6 +55,10 @@ class DeadlineRow:
     def what(self) -> str:
         what, label = self.deadline.get_obligation_display(), self.deadline.commitment.label
         return f"{what} ({label})" if label else what
+
+    @property
+    def incident_url(self) -> str:
+        return page_of(self.deadline.incident)
 
     @property
     def allowance(self) -> str:

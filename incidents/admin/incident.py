@@ -13,16 +13,18 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
+from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
 
 from config.admin.files import whole_view
+from config.admin.values import Link, list_of, page_of
 from config.forms import ActForm
 from incidents.admin import compose, declare, goes_out
 from incidents.admin import evidence as evidence_pages
 from incidents.admin.incident_list import IncidentList
 from incidents.admin.verbs import VERBS, Note, TellForm
 from incidents.admin.workspace import GOES_OUT, with_parts, workspace_of
-from incidents.models import Incident, reaches_beyond
+from incidents.models import Incident, Notice, reaches_beyond
 
 WHOLE = "incidents_incident_whole_export"
 
@@ -45,6 +47,12 @@ class IncidentAdmin(IncidentList):
         if obj is not None and reaches_beyond(obj, request.user):
             return False
         return super().has_change_permission(request, obj)
+
+    def read_on(self, request: HttpRequest, obj: Incident) -> list[Link]:
+        """Deliveries and confirmations are their own record, which the timeline and the notices show."""
+        told = Link(_now("Deliveries and confirmations in its timeline"), f"{page_of(obj)}?timeline=clients#timeline")
+        tried = Link(_now("Its notices, each with every attempt"), f"{list_of(Notice)}?incident={obj.reference}")
+        return [told, tried, *super().read_on(request, obj)]
 
     # the pages
 

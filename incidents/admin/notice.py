@@ -20,8 +20,10 @@ from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
 
 from config import times
-from config.admin import READING_METHODS, Button, act_url, badge, both_zones, link, zoned
+from config.admin import READING_METHODS, Button, act_url, badge, both_zones, link, page_of, zoned
+from config.admin.values import Link
 from config.content_policy import mail_document
+from config.erased import shown
 from config.filters import FilteredAdmin, NameFilter, Tab, days
 from incidents import acknowledgement_link, handling, retention
 from incidents.admin import attention, badges, presented
@@ -76,18 +78,35 @@ class NoticeFilter(django_filters.FilterSet):  # type: ignore[misc]  # the libra
         return queryset.filter(is_fallback=True)
 
 
+def _to(notice: Notice) -> tuple[str, str]:
+    return shown(notice.recipient_name), shown(notice.recipient_address)
+
+
 class AttemptInline(admin.TabularInline):  # type: ignore[type-arg]
     """Every try at the mail server, the latest first."""
 
     model = DeliveryAttempt
-    fields = ("when", "outcome_badge", "phase", "code", "answer", "server", "worker", "elapsed_ms")
-    readonly_fields = ("when", "outcome_badge")
+    fields = (
+        "when",
+        "outcome_badge",
+        "phase",
+        "code",
+        "said",
+        "server",
+        "worker",
+        "elapsed_ms",
+    )
+    readonly_fields = ("when", "outcome_badge", "said")
     can_delete = False
     extra = 0
 
     @admin.display(description=_("at"))
     def when(self, attempt: DeliveryAttempt) -> str:
         return zoned(DeliveryAttempt, "at")(attempt)
+
+    @admin.display(description=_("server's answer"))
+    def said(self, attempt: DeliveryAttempt) -> str:
+        return str(shown(attempt.answer) or "–")
 
     @admin.display(description=_("outcome"))
     def outcome_badge(self, attempt: DeliveryAttempt) -> SafeString:
@@ -135,6 +154,7 @@ class NoticeAdmin(FilteredAdmin):
         "message_id",
     )
     inlines = (AttemptInline,)
+
     list_select_related = ("incident", "client")
     ordering = ("-made_at", "-pk")
     readonly_fields = (
@@ -190,6 +210,10 @@ class NoticeAdmin(FilteredAdmin):
         ),
     )
 
+    def read_on(self, request: HttpRequest, obj: Notice) -> list[Link]:
+        """Attempts and the confirmation are their own record, which its page shows."""
+        return [Link(_now("Its attempts and its confirmation"), page_of(obj)), *super().read_on(request, obj)]
+
     def get_urls(self) -> list[URLPattern]:
         page = self.admin_site.admin_view(attention.page)
         mail = self.admin_site.admin_view(self.mail_view)
@@ -233,13 +257,13 @@ class NoticeAdmin(FilteredAdmin):
     @admin.display(description=_("to"), ordering="recipient_address")
     def to_whom(self, notice: Notice) -> SafeString:
         client = notice.client if notice.contact_id else _now("colleague")
-        return format_html("{} ({})<br><small>{}</small>", notice.recipient_name, client, notice.recipient_address)
+        return format_html("{0} ({2})<br><small>{1}</small>", *_to(notice), client)
 
     @admin.display(description=_("accepted"), ordering="accepted_at")
     def accepted(self, notice: Notice) -> SafeString:
         """When the mail server took it, and what it said to the last try."""
         at = times.for_reader(notice.accepted_at) if notice.accepted_at else _now("not yet")
-        return format_html("{}<br><small>{}</small>", at, Truncator(notice.server_answer).chars(60))
+        return format_html("{}<br><small>{}</small>", at, Truncator(shown(notice.server_answer)).chars(60))
 
     @admin.display(description=_("to be sent by"), ordering="due_at")
     def due_in_both_zones(self, notice: Notice) -> SafeString | str:
@@ -276,7 +300,11 @@ class NoticeAdmin(FilteredAdmin):
         found = Acknowledgement.objects.filter(notice=notice).first()
         if found is None:
             return _now("not by the client so far")
-        told = {"at": times.for_reader(found.at), "where": found.from_address or "–", "by": found.user_agent or "–"}
+        told = {
+            "at": times.for_reader(found.at),
+            "where": found.from_address or "–",
+            "by": shown(found.user_agent) or "–",
+        }
         return _now("%(at)s, from %(where)s (%(by)s)") % told
 
     @admin.display(description=_("if it goes out late"))
@@ -297,7 +325,7 @@ class NoticeAdmin(FilteredAdmin):
 
     @admin.display(description=_("to"))
     def to(self, notice: Notice) -> str:
-        return f"{notice.recipient_name} <{notice.recipient_address}>"
+        return "{} <{}>".format(*_to(notice))
 
     @admin.display(description=_("text"))
     def text_shown(self, notice: Notice) -> SafeString:

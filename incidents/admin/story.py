@@ -15,6 +15,7 @@ from django.utils.translation import ngettext
 
 from config import scope
 from config.admin import edits
+from config.erased import shown
 from config.models import User
 from incidents.admin import trail
 from incidents.models import Incident, Notice, TimelineEntry
@@ -91,7 +92,7 @@ def _written(entries: Sequence[TimelineEntry], reasons: Mapping[int, str]) -> It
         yield Line(
             at=entry.happened_at,
             text=entry.text,
-            who=entry.author_name,
+            who=shown(entry.author_name),
             reason="" if reason in entry.text else reason,
             typed_at=entry.typed_at if entry.typed_at != entry.happened_at else None,
             is_client_visible=entry.is_client_visible,
@@ -131,7 +132,7 @@ def _read(notices: Sequence[Notice]) -> Iterator[Line]:
     for notice in notices:
         found = getattr(notice, "acknowledgement", None)
         if found is not None:
-            told = {"who": notice.recipient_name, "kind": notice.get_kind_display()}
+            told = {"who": shown(notice.recipient_name), "kind": notice.get_kind_display()}
             text = _now("%(who)s confirmed that they have read: %(kind)s.") % told
             yield Line(found.at, text, is_client_visible=True)
 

@@ -361,6 +361,7 @@ class TimelineEntry(AuditedModel):
     PART_OF = "incident"
     NAMES_CLIENTS_IN = ("text",)
     TELLS = "text"
+    PERSONAL = ("author_name",)  # of a client's contact, where they acknowledged something
     NEED_REASON = frozenset({"incident_id", "text", "happened_at", "typed_at", "author_name"})
 
     incident = models.ForeignKey(Incident, models.PROTECT, related_name="timeline")

@@ -11,6 +11,7 @@ from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from agreements.models import Client, Contact
+from config.erased import ERASED, shown
 from config.fields import AddressField, LineField
 from config.history import AddedOnly, AuditedModel, AuditedRecords
 from config.search import FoundByWords, either
@@ -143,7 +144,8 @@ class Notice(AuditedModel):
         *("subject", "text", "html", "late_note", "is_fallback", "message_id", "thread_id"),
         *("made_at", "due_at", "rank"),
     )
-    PERSONAL = ("recipient_name", "recipient_address")
+    # the thread is a plain hash of the address, and the others may quote it
+    PERSONAL = ("recipient_name", "recipient_address", "thread_id", "subject", "state_reason", "server_answer")
     BODIES = ("text", "html")
     CLIENT_PATH = "client"
     NEED_REASON = frozenset(
@@ -237,12 +239,12 @@ class Notice(AuditedModel):
             # incident too, because a notice that no deadline asks for has none
             models.UniqueConstraint(
                 fields=("deadline", "revision", "moment", "recipient_address"),
-                condition=Q(deadline__isnull=False),
+                condition=Q(deadline__isnull=False) & ~Q(recipient_address=ERASED),
                 name="notice_once_per_moment",
             ),
             models.UniqueConstraint(
                 fields=("incident", "moment", "recipient_address"),
-                condition=Q(deadline__isnull=True),
+                condition=Q(deadline__isnull=True) & ~Q(recipient_address=ERASED),
                 name="notice_once_without_deadline",
             ),
             models.CheckConstraint(
@@ -281,7 +283,7 @@ class Notice(AuditedModel):
         )
 
     def __str__(self) -> str:
-        return f"{self.get_kind_display()} → {self.recipient_name}"
+        return f"{self.get_kind_display()} → {shown(self.recipient_name)}"
 
 
 class DeliveryPhase(models.TextChoices):
@@ -312,6 +314,7 @@ class DeliveryAttempt(AddedOnly):
     """One try at the mail server. Rows are only ever added."""
 
     PART_OF = "notice"
+    PERSONAL = ("answer",)  # which may quote the address
 
     notice = models.ForeignKey(Notice, models.PROTECT, related_name="attempts", verbose_name=_("notice"))
     at = models.DateTimeField(_("at"))
@@ -329,7 +332,7 @@ class DeliveryAttempt(AddedOnly):
         ordering = ("-at", "-pk")
 
     def __str__(self) -> str:
-        return f"{self.get_outcome_display()} {self.code or ''} {self.answer}".strip()
+        return f"{self.get_outcome_display()} {self.code or ''} {shown(self.answer)}".strip()
 
 
 class Acknowledgement(AddedOnly):
@@ -350,4 +353,4 @@ class Acknowledgement(AddedOnly):
         ordering = ("-at",)
 
     def __str__(self) -> str:
-        return f"{self.notice.recipient_name}, {self.at:%Y-%m-%d %H:%M:%S %Z}"
+        return f"{shown(self.notice.recipient_name)}, {self.at:%Y-%m-%d %H:%M:%S %Z}"

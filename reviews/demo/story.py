@@ -18,11 +18,14 @@ from typing import Any
 from django.db import transaction
 from django.db.models import Max, Min
 
-from agreements.models import Client, Obligation, Service, Severity
-from config.history import acting
-from config.models import User
+from agreements.models import Client, Contact, Obligation, Service, Severity
+from config import exports
+from config.audit import concerns, keeping
+from config.history import Caller, acting
+from config.models import Concern, Event, EventKind, User
+from config.models.concern import ConcernKind
 from incidents import lifecycle, notices, outbox
-from incidents.models import Deadline, Incident
+from incidents.models import Deadline, Incident, Notice
 from incidents.models.incident import ResponderRole
 from reviews import lifecycle as review_lifecycle
 from reviews.demo import world
@@ -142,7 +145,8 @@ class Story:
             for at, step in sorted(self.steps, key=lambda step: step[0]):
                 self._live_until(at, date_trail)
                 date_trail(at)
-                step()
+                with acting(caller=Caller.ADMIN):
+                    step()
                 outbox.deliver(at)
             self._live_until(self.now, date_trail)
 
@@ -171,9 +175,19 @@ def load(now: dt.datetime) -> None:
     if not must_be_told():
         return
     story, cast = Story(now), world.people()
-    for tell in (_closed_ones, _under_review, _long_ones, _urgent_ones):
+    for tell in (_closed_ones, _under_review, _long_ones, _urgent_ones, _worth_a_look):
         tell(story, cast["olga"], cast["max"])
     story.play()
+
+
+def look_back(now: dt.datetime) -> None:
+    """The trail is sealed, and the auditor has looked at one thing of what that found."""
+    keeping.keep()
+    taken = Concern.objects.open().filter(kind=ConcernKind.EXPORTED).first()
+    if taken is not None:
+        with acting(caller=Caller.ADMIN):
+            remark = "Max needed the list for the service review with Fabrikam; it went to nobody else."
+            concerns.look_at(taken, by=world.people()["aude"], remark=remark, now=now)
 
 
 def newest_incident_at() -> dt.datetime | None:
@@ -267,14 +281,21 @@ def _under_review(story: Story, olga: User, max_: User) -> None:
         "latent_fault",
         "Content delivery",
         detected_at=story.now - dt.timedelta(days=2, hours=6),
-        declared_after=2,
+        declared_after=9,
         by=olga,
         client_summary="Most requests through the edge network fail. The trigger is known and being switched off.",
     )
-    _answered(fault, olga, after=4, told_after=12)
+    _answered(fault, olga, after=17, told_after=24)  # two minutes late for Fabrikam
     for count in (1, 2, 3):
         fault.then(50 * count, lifecycle.post_update, by=olga, message="Recovery goes on; the cache is filling again.")
     _mended(fault, "latent_fault", olga)
+    fault.then(
+        dt.timedelta(hours=4),
+        lifecycle.correct_times,
+        by=max_,
+        detected_at=fault.detected_at + minutes(6),
+        reason="The first alarm was a test of our own; requests began to fail six minutes later.",
+    )
     fault.then(
         dt.timedelta(hours=20),
         _review,
@@ -312,6 +333,14 @@ def _long_ones(story: Story, olga: User, max_: User) -> None:
     update.then(78, lifecycle.mitigate, by=olga, reason="The update is withdrawn; no further host is affected.")
     update.then(
         140, lifecycle.post_update, by=max_, clients=[contoso], message="Steps to repair a host are in the portal."
+    )
+
+    update.then(
+        352,
+        lifecycle.reclassify,
+        severity=Severity.HIGH,
+        by=max_,
+        reason="Every host can be repaired by hand now; nobody at Contoso is stopped any more.",
     )
 
     deleted = story.incident(
@@ -402,6 +431,41 @@ def _urgent_ones(story: Story, olga: User, max_: User) -> None:
     )
 
 
+def _worth_a_look(story: Story, _olga: User, _max: User) -> None:
+    """Beside the incidents: what the review queue asks an auditor about, though nothing need be wrong with it."""
+    for ago, act in (
+        (dt.timedelta(days=5, hours=3), _new_number),
+        (dt.timedelta(days=1, hours=4), _take_list),
+        (dt.timedelta(hours=20), _try_page),
+    ):
+        at = story.now - ago
+        story.add(at, functools.partial(act, at))
+
+
+def _new_number(at: dt.datetime) -> None:
+    contact = Contact.objects.get(address="duty@contoso.example")
+    contact.phone = "+49 30 5550 198"
+    with acting(world.people()["max"], reason="as discussed"):
+        contact.save()
+
+
+def _take_list(at: dt.datetime) -> None:
+    max_ = world.people()["max"]
+    columns = [exports.column(Notice, name) for name in ("made_at", "kind", "incident__reference", "subject", "state")]
+    rows = Notice.objects.filter(client=_client("Fabrikam"), contact__isnull=False).select_related("incident")
+    with acting(max_):
+        taken = exports.export(rows, columns, query="client=Fabrikam&to=clients", by=max_, now=at)
+    if taken.file_to_stream is not None:
+        taken.file_to_stream.close()  # to close the response would hang up on the database
+
+
+def _try_page(at: dt.datetime) -> None:
+    olga = world.people()["olga"]
+    said = {"method": "GET", "path": "/admin/config/user/"}
+    with acting(olga):
+        Event.objects.create(kind=EventKind.ACTION_REFUSED, at=at, actor=olga, said=said, address="127.0.0.1")
+
+
 def _answered(case: Case, by: User, *, after: float, told_after: float) -> None:
     case.then(after, lifecycle.acknowledge, by=by)
     case.then(told_after, lifecycle.notify_client, by=by)
@@ -447,7 +511,7 @@ def _review(
 
 def _finish(incident: Incident, *, by: User, now: dt.datetime, what: str) -> None:
     action = CorrectiveAction.objects.get(review__incident=incident, what=what)
-    with acting(by, reason="Done."):
+    with acting(by, reason="Shown in the change record."):
         action.done_on, action.evidence = now.date(), "Shown in the change record."
         action.save()
 

@@ -14,7 +14,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
     dependencies = [
         ("agreements", "0014_history_by_person"),
-        ("incidents", "0019_resolved_index"),
+        ("incidents", "0020_resolved_index"),
         ("reviews", "0007_history_by_person"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]

@@ -57,6 +57,7 @@ MAY: dict[str, tuple[frozenset[str], frozenset[str]]] = {
 READERS = {"config.Concern": frozenset({roles.AUDITOR, roles.MANAGER, roles.ADMINISTRATOR})}
 #: verb → who may use it
 VERBS: dict[str, frozenset[str]] = {
+    "agreements_client_pseudonymise": ADMINISTRATORS,
     "agreements_serviceagreement_add-commitments": KEEPERS,
     "agreements_serviceagreement_amend": KEEPERS,
     "agreements_servicecalendar_add-public-holidays": KEEPERS,

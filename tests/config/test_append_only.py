@@ -10,6 +10,7 @@ from django.db import DatabaseError, IntegrityError, connection, models, transac
 
 from agreements.models import Client, OpeningHours, ServiceAgreement
 from config.audit import append_only, sources
+from config.erased import ERASED
 from config.history import acting
 from config.models import User
 from incidents.models import Notice
@@ -105,20 +106,20 @@ class TestErasing:
         append_only.install(connection)
 
     def test_a_personal_value_gives_way_to_the_mark(self, trail: Any) -> None:
-        run("UPDATE agreements_historicalclient SET name = %s", append_only.ERASED)
-        assert trail._default_manager.get().name == append_only.ERASED
+        run("UPDATE agreements_historicalclient SET name = %s", ERASED)
+        assert trail._default_manager.get().name == ERASED
 
     def test_and_to_nothing_else(self) -> None:
         assert "are never changed" in refused("UPDATE agreements_historicalclient SET name = 'Southwind'")
 
     def test_and_nothing_changes_with_it(self) -> None:
-        mark = append_only.ERASED
+        mark = ERASED
         refused("UPDATE agreements_historicalclient SET name = %s, actor_name = 'somebody else'", mark)
         refused("UPDATE agreements_historicalclient SET name = %s, history_user_id = 1", mark)
         refused("UPDATE agreements_historicalclient SET history_id = history_id + 1")
 
     def test_and_what_is_erased_does_not_come_back(self) -> None:
-        run("UPDATE agreements_historicalclient SET name = %s", append_only.ERASED)
+        run("UPDATE agreements_historicalclient SET name = %s", ERASED)
         refused("UPDATE agreements_historicalclient SET name = 'Northwind'")
 
 

@@ -99,6 +99,12 @@ def test_a_refused_action_is_to_be_looked_at_with_what_it_was(olga: User) -> Non
     assert reverse("admin:config_user_add") in concern.name
 
 
+def test_a_name_that_was_locked_is_to_be_looked_at() -> None:
+    events.record(EventKind.LOCKED_OUT, name="olga", minutes=15)
+    (concern,) = found(ConcernKind.LOCKED_OUT)
+    assert "olga" in concern.name
+
+
 def test_a_trail_that_does_not_verify_is_to_be_looked_at() -> None:
     events.record(EventKind.VERIFY_FAILED, first="incident 7 was changed")
     (concern,) = found(ConcernKind.SEAL_FAILED)

@@ -126,6 +126,36 @@ def test_an_act_has_a_page_of_its_own(auditor: Browser, incident: Incident) -> N
     assert auditor.get(reverse("admin:trail_act", args=[uuid.uuid4()])).status_code == 404
 
 
+def test_an_act_leads_to_the_histories_of_what_it_touched_and_these_to_the_trail_of_each(
+    auditor: Browser, incident: Incident, aude: User
+) -> None:
+    history = reverse("admin:incidents_incident_history", args=[incident.pk])
+    assert f'href="{history}"' in auditor.get(entries(auditor)[0].url).content.decode()
+    found = auditor.get(history).context["read_on"][-1].url
+    assert {entry.act.request_id for entry in auditor.get(found).context["entries"]} == {
+        row.request_id for row in Incident.history.all()
+    }
+    may_only(aude, "view_incident")
+    assert not any("/trail/" in link.url for link in auditor.get(history).context["read_on"])
+
+
+def test_the_history_of_an_incident_leads_to_what_is_its_own_record(
+    auditor: Browser, incident: Incident, olga: User
+) -> None:
+    lifecycle.post_update(incident, by=olga, now=cast.NOON, message="We look into it.")
+    links = auditor.get(reverse("admin:incidents_incident_history", args=[incident.pk])).context["read_on"]
+    timeline, notices = (auditor.get(link.url) for link in links[:2])
+    assert timeline.status_code == 200
+    assert {notice.incident_id for notice in notices.context["cl"].result_list} == {incident.pk}
+
+
+def test_the_history_of_what_is_gone_leads_to_no_page_of_it(auditor: Browser) -> None:
+    (gone,) = services(1)
+    cast.lose(Service.objects.filter(pk=gone.pk))
+    page = auditor.get(reverse("admin:agreements_service_history", args=[gone.pk])).content.decode()
+    assert "/change/" not in page.split('class="breadcrumbs"')[1].split("</div>")[0]
+
+
 def test_what_is_no_longer_there_is_named_by_its_number(auditor: Browser) -> None:
     events.record(EventKind.LINK_OPENED, about=Service(pk=999, name="Gone"))
     assert entries(auditor, action="link_opened")[0].about[0].text == "service no. 999"

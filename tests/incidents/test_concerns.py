@@ -78,6 +78,59 @@ def test_a_client_who_was_told_in_time_as_somebody_says_hours_later(
     assert kinds() == {ConcernKind.EXCUSED}
 
 
+def test_a_start_time_that_is_moved_and_excuses_nothing(
+    olga: User, northwind: ServiceAgreement, incident: Incident, now: dt.datetime
+) -> None:
+    fresh = lifecycle.declare(
+        title="Slow",
+        severity=Severity.CRITICAL,
+        services=[cast.service("Object storage")],
+        detected_at=now - HOUR,
+        by=olga,
+        now=now,
+    )
+    for moved in (incident, fresh):  # missed by hours all the same; never missed
+        at = moved.detected_at + HOUR / 2
+        lifecycle.correct_times(moved, detected_at=at, by=olga, now=now, reason="The log says so.")
+    assert kinds() == {ConcernKind.TIME_MOVED}
+
+
+def test_what_was_done_in_time_and_typed_in_a_moment_after_it_is_no_concern(
+    olga: User, northwind: ServiceAgreement, now: dt.datetime
+) -> None:
+    second = dt.timedelta(seconds=1)
+    late = lifecycle.declare(
+        title="Down",
+        severity=Severity.CRITICAL,
+        services=[cast.service("Object storage")],
+        detected_at=now - 4 * HOUR - 10 * second,
+        by=olga,
+        now=now,
+    )
+    deadline = notify(late)
+    assert deadline.due_at == now - 10 * second
+    with acting(olga, reason="Told on the bridge."):
+        deadline.met_at, deadline.next_action_at = now - 20 * second, None
+        deadline.save()
+    assert kinds() == set()
+
+
+def test_any_instant_that_is_moved_but_none_that_a_verb_takes_back(
+    olga: User, incident: Incident, now: dt.datetime
+) -> None:
+    lifecycle.resolve(incident, by=olga, now=now)
+    lifecycle.reopen(incident, by=olga, now=now, reason="It is down again.")
+    assert ConcernKind.TIME_MOVED not in kinds()
+    incident.refresh_from_db()
+    with acting(olga, reason="It was entered for another incident."):
+        incident.acknowledged_at = now - HOUR
+        incident.save()
+    with acting(olga, reason="It was even earlier."):
+        incident.acknowledged_at = now - 2 * HOUR
+        incident.save()
+    assert ConcernKind.TIME_MOVED in kinds()
+
+
 def test_a_severity_that_is_lowered_while_something_is_owed(olga: User, incident: Incident, now: dt.datetime) -> None:
     lifecycle.reclassify(incident, Severity.LOW, by=olga, now=now, reason="Only a test bucket is affected.")
     assert ConcernKind.LOWERED in kinds()
@@ -90,7 +143,7 @@ def test_a_severity_that_is_raised_is_no_concern(olga: User, northwind: ServiceA
         title="Slow", severity=Severity.LOW, services=services, detected_at=now - 9 * HOUR, by=olga, now=now
     )
     lifecycle.reclassify(low, Severity.CRITICAL, by=olga, now=now, reason="It is down for everybody.")
-    assert ConcernKind.LOWERED not in kinds()
+    assert not kinds()
 
 
 def test_terms_that_are_made_longer_while_they_are_in_force(max_: User, northwind: ServiceAgreement) -> None:

@@ -9,8 +9,10 @@ from django.apps import apps
 
 from agreements.models import Client, Contact, ServiceAgreement
 from config import roles
-from config.history import AuditedModel
-from config.models import User
+from config.audit import verification
+from config.history import AuditedModel, Caller
+from config.models import Concern, LookedAt, User
+from config.models.concern import ConcernKind
 from incidents.models import Deadline, Incident, Notice, Standing
 from incidents.models.incident import Status
 from incidents.models.notice import NoticeKind, NoticeState
@@ -125,6 +127,23 @@ def test_the_incidents_stand_at_every_stage_and_are_never_told_twice() -> None:
     assert not story.must_be_told()
     story.load(NOW + MINUTE)
     assert rows() == before
+
+
+@pytest.mark.usefixtures("told")
+def test_the_auditor_finds_a_queue_of_which_one_thing_is_looked_at_and_a_trail_that_verifies() -> None:
+    story.look_back(NOW)
+    kinds = ConcernKind
+    assert set(Concern.objects.open().values_list("kind", flat=True)) == {
+        kinds.EXCUSED,
+        kinds.TIME_MOVED,
+        kinds.LOWERED,
+        kinds.EMPTY_REASON,
+        kinds.REFUSED,
+    }
+    assert [seen.concern.kind for seen in LookedAt.objects.all()] == [kinds.EXPORTED]
+    assert not verification.verify().findings
+    by_people = Incident.history.filter(history_user__isnull=False)
+    assert set(by_people.values_list("caller", flat=True)) == {Caller.ADMIN}
 
 
 def test_what_is_told_lies_in_the_past() -> None:

@@ -228,6 +228,16 @@ class PostgresServer:
         finally:
             subprocess.run(["umount", "-l", folder], check=True)
 
+    def run(self, program: str, *arguments: str | Path) -> None:
+        """One of the programs that come with the server, such as pg_dump, to its end."""
+        self._must_be_ours("use the programs of")
+        path = self._program("postgres").resolve().with_name(program)
+        if not path.exists():
+            children.unavailable(f"PostgreSQL's {program} is not beside its server.")
+        done = subprocess.run([path, *arguments], capture_output=True, text=True, check=False)
+        if done.returncode:
+            pytest.fail(f"{program} ended with {done.returncode}.\n{done.stderr}", pytrace=False)
+
     @property
     def _home(self) -> Path:
         assert self._folder is not None, "the server has not been set up"

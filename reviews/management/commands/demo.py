@@ -133,6 +133,7 @@ class Command(BaseCommand):
             self._step("Playing the last thirty days: ten incidents, and every mail that went out")
             inbox.clear()  # what a start that was interrupted has left
             story.load(now)
+            story.look_back(now)
         outbox.hang_up()
         connection.close()
 
@@ -218,7 +219,7 @@ def _first_looks(address: str) -> list[str]:
     looks += [
         f"Sign in as olga: {address}/admin/ shows what is due next; open an incident and notify its client.",
         "Leave the API control plane incident alone: before its hour is over a holding notice goes out by itself.",
-        "Sign in as aude to read who changed what and why.",
+        "Sign in as aude: the review queue asks about six things, and the audit trail has who changed what and why.",
     ]
     return looks
 

@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
     dependencies = [
         ("agreements", "0014_history_by_person"),
-        ("incidents", "0018_reduce_roles"),
+        ("incidents", "0019_erased"),
     ]
 
     operations = [
