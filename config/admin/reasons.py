@@ -91,7 +91,7 @@ class ReasonForm(forms.ModelForm):  # type: ignore[type-arg]
     def clean(self) -> dict[str, Any] | None:
         cleaned = super().clean()
         self._refuse_if_changed()
-        if self._is_change() and not self.cleaned_data.get("reason", "").strip() and "reason" not in self.errors:
+        if self._needs_reason() and not self.cleaned_data.get("reason", "").strip() and "reason" not in self.errors:
             self.add_error("reason", _("Say why this is changed; the reason is kept in the audit trail."))
         return cleaned
 
@@ -101,6 +101,10 @@ class ReasonForm(forms.ModelForm):  # type: ignore[type-arg]
             return False
         typed = set(self.changed_data) - {"reason"}
         return bool(typed) or any(row.has_changed() and not _comes_to_nothing(row) for row in self._rows)
+
+    def _needs_reason(self) -> bool:
+        """Any change; a page on which people write for long may ask for less."""
+        return self._is_change()
 
     @property
     def _has_lost_rows(self) -> bool:

@@ -4,40 +4,40 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Sequence
-from typing import Any, ClassVar, cast
+from typing import Any, cast
 
 import django_filters
 from django import forms
 from django.contrib import admin
+from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
 
 from agreements.models import ServiceAgreement, Severity
-from config.admin import badge, link, page_of, zoned
+from config.admin import READING_METHODS, Button, badge, link, page_of, zoned
 from config.fields import ProseField
 from config.filters import FilteredAdmin, NameFilter, PersonFilter, Tab, days
-from config.forms import NATIVE_INPUTS, ActForm, Done, RowChooser, RowsFormSet, reason_field
+from config.forms import NATIVE_INPUTS, Done, RowChooser, reason_field
 from config.models import User
 from incidents.admin import badges
 from incidents.admin.verbs import VerbForm, verb
 from incidents.admin.workspace import follow_up
-from incidents.models import Incident, reaches_beyond
+from incidents.models import Incident
 from incidents.models.incident import Status
 from reviews import lifecycle
+from reviews.admin import writing
+from reviews.admin.document import Document
+from reviews.admin.parts import AnswerInline, ContributorInline, FindingInline, LinkInline, PartInline, PickInline
 from reviews.admin.people import COLLEAGUES
-from reviews.models import (
-    Answer,
-    Contributor,
-    CorrectiveAction,
-    Finding,
-    PostIncidentReview,
-    ReviewLink,
-    ReviewStatus,
-)
+from reviews.admin.steps import Join, PickEntries, ReviewAct
+from reviews.models import CorrectiveAction, PostIncidentReview, ReviewStatus
 from reviews.models import PostIncidentReviewQuerySet as Reviews
 
 
@@ -72,23 +72,6 @@ def review_of(incident: Incident) -> PostIncidentReview | None:
 def review_link(incident: Incident) -> tuple[str | Promise, str] | None:
     review = review_of(incident)
     return (_("Review"), page_of(review)) if review else None
-
-
-class ReviewAct(ActForm):
-    """One step of a review on the page of its own."""
-
-    lawful_in: ClassVar[Sequence[ReviewStatus]]
-    permission = "reviews.change_postincidentreview"
-    subject: PostIncidentReview
-    reason = reason_field()
-
-    @classmethod
-    def is_lawful(cls, subject: PostIncidentReview) -> bool:
-        return subject.status in cls.lawful_in
-
-    @classmethod
-    def is_in_scope(cls, subject: PostIncidentReview, by: Any) -> bool:
-        return not reaches_beyond(subject.incident, by)
 
 
 class Submit(ReviewAct):
@@ -175,44 +158,6 @@ class Waive(ReviewAct):
         return Done(_now("The review is waived."))
 
 
-class PartInline(admin.TabularInline):  # type: ignore[type-arg]
-    """Rows of one kind below the document."""
-
-    formset = RowsFormSet
-    extra = 0
-
-    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **options: Any) -> Any:
-        found = super().formfield_for_dbfield(db_field, request, **options)
-        if found is not None and isinstance(db_field, ProseField):
-            found.widget.attrs |= {"rows": 3, "cols": 40}
-        return found
-
-
-class AnswerInline(PartInline):
-    """One row for each question of the review's version; none is added or taken out."""
-
-    model = Answer
-    fields = ("question", "text", "is_for_client")
-    readonly_fields = ("question",)
-    can_delete = False
-    max_num = 0
-
-
-class FindingInline(PartInline):
-    model = Finding
-    fields = ("factor", "explanation", "is_for_client")
-    autocomplete_fields = ("factor",)
-
-
-class ContributorInline(PartInline):
-    model = Contributor
-    autocomplete_fields = ("user",)
-
-
-class LinkInline(PartInline):
-    model = ReviewLink
-
-
 class ActionInline(PartInline):
     model = CorrectiveAction
     fields = ("what", "kind", "owner", "due_on", "is_for_client")
@@ -274,10 +219,14 @@ def actions_in_words(review: Any) -> str:
     return _now("%(done)d of %(all)d done") % {"done": done, "all": len(actions)} if actions else _now("none yet")
 
 
+READ, PREVIEW = "reviews_postincidentreview_read", "reviews_postincidentreview_preview"
+
+
 @admin.register(PostIncidentReview)
 class PostIncidentReviewAdmin(FilteredAdmin):
-    acts = (Submit, Approve, SendBack, Close, Reopen, Waive)
-    inlines = (AnswerInline, FindingInline, ActionInline, ContributorInline, LinkInline)
+    acts = (Submit, Approve, SendBack, Close, PickEntries, Join, Reopen, Waive)
+    form = writing.ReviewForm
+    inlines = (AnswerInline, PickInline, FindingInline, ActionInline, ContributorInline, LinkInline)
     filterset_class = ReviewFilter
     tabs = (
         Tab(_("Open"), {"status": "open"}),
@@ -332,6 +281,95 @@ class PostIncidentReviewAdmin(FilteredAdmin):
         if not super().has_change_permission(request, obj):
             return False
         return obj is None or (obj.status == ReviewStatus.DRAFT and lifecycle.may_write(obj, cast(User, request.user)))
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Who steers it says who does."""
+        fields = super().get_readonly_fields(request, obj)
+        steers = obj is None or lifecycle.may_steer(obj, cast(User, request.user))
+        return fields if steers else (*fields, "facilitator")
+
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **options: Any) -> Any:
+        found = super().formfield_for_dbfield(db_field, request, **options)
+        if found is not None and isinstance(db_field, ProseField):
+            found.widget.attrs |= {"rows": 10, "data-markdown": ""}
+        return found
+
+    # its pages
+
+    def get_urls(self) -> list[URLPattern]:
+        wrap = self.admin_site.admin_view
+        views: dict[str, Any] = {READ: wrap(self.read_view), PREVIEW: wrap(self.preview_view)}
+        own = [path(f"<int:object_id>/{name.rsplit('_', 1)[1]}/", view, name=name) for name, view in views.items()]
+        return [*own, *super().get_urls()]
+
+    def buttons(self, request: HttpRequest, obj: Any) -> list[Button]:
+        """Without what this person need not or may not do."""
+        by = cast(User, request.user)
+        hidden = {Join.slug} if lifecycle.is_of_it(obj, by) else set()
+        if not lifecycle.may_write(obj, by):
+            hidden.add(PickEntries.slug)
+        return [button for button in super().buttons(request, obj) if button.slug not in hidden]
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        review = self.get_object(request, object_id) if object_id.isdecimal() else None
+        if review is None or not self.has_view_permission(request, review):
+            return super().change_view(request, object_id, form_url, extra_context)
+        shown = self._shown(request, review)
+        hidden = dict.fromkeys(("show_save_and_add_another", "show_save_and_continue"), False)
+        return super().change_view(request, object_id, form_url, {**shown, **hidden, **(extra_context or {})})
+
+    def _shown(self, request: HttpRequest, review: PostIncidentReview) -> dict[str, Any]:
+        return {
+            "title": str(review),
+            "subtitle": None,
+            "document": Document(review, request.user, timezone.now()),
+            "buttons": self.buttons(request, review),
+            "status": self.status_badge(review),
+            "read_url": reverse(f"admin:{READ}", args=[review.pk]),
+            "preview_url": reverse(f"admin:{PREVIEW}", args=[review.pk]),
+        }
+
+    def read_view(self, request: HttpRequest, object_id: int) -> HttpResponse:
+        """The whole document as it is read, also for whoever writes it."""
+        if request.method not in READING_METHODS:
+            return HttpResponseNotAllowed(READING_METHODS)
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        review = self.get_object(request, str(object_id))
+        if review is None:
+            raise Http404
+        context = {
+            **self.admin_site.each_context(request),
+            **self._shown(request, review),
+            "opts": self.opts,
+            "original": review,
+            "has_change_permission": self.has_change_permission(request, review),
+        }
+        return TemplateResponse(request, "admin/reviews/postincidentreview/read_page.html", context)
+
+    def preview_view(self, request: HttpRequest, object_id: int) -> HttpResponse:
+        review = self.get_object(request, str(object_id))
+        return writing.preview(
+            request, review, may_change=review is not None and self.has_change_permission(request, review)
+        )
+
+    # saving
+
+    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
+        """The buttons that move an entry save what was typed, then move it."""
+        super().save_related(request, form, formsets, change)
+        pk, _space, step = request.POST.get("_move", "").partition(" ")
+        if step in ("-1", "1") and pk.isdecimal() and (pick := form.instance.picks.filter(pk=pk[:18]).first()):
+            lifecycle.move(pick, by=cast(User, request.user), step=int(step))
+
+    def response_post_save_change(self, request: HttpRequest, obj: Any) -> HttpResponse:
+        """Whoever writes goes on writing."""
+        part = "#picks-group" if "_move" in request.POST else ""
+        return HttpResponseRedirect(f"{page_of(obj)}{part}")
+
+    # the list
 
     def get_list_display(self, request: HttpRequest) -> Sequence[Any]:
         opened = zoned(PostIncidentReview, "opened_at")

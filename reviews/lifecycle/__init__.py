@@ -5,21 +5,30 @@ A verb that is not lawful raises Refused with a sentence, and nothing has change
 
 from incidents.lifecycle import Refused
 from reviews.lifecycle.actions import finish, hand_over
+from reviews.lifecycle.checklist import Check, checklist, what_is_missing
+from reviews.lifecycle.document import join, move, pick
 from reviews.lifecycle.opening import NobodyToFacilitate, open_owed, open_review, waive
-from reviews.lifecycle.verb import APPROVE, may_write
-from reviews.lifecycle.workflow import approve, close, reopen, send_back, submit, what_is_missing
+from reviews.lifecycle.verb import APPROVE, is_of_it, may_steer, may_write
+from reviews.lifecycle.workflow import approve, close, reopen, send_back, submit
 
 __all__ = [
     "APPROVE",
+    "Check",
     "NobodyToFacilitate",
     "Refused",
     "approve",
+    "checklist",
     "close",
     "finish",
     "hand_over",
+    "is_of_it",
+    "join",
+    "may_steer",
     "may_write",
+    "move",
     "open_owed",
     "open_review",
+    "pick",
     "reopen",
     "send_back",
     "submit",

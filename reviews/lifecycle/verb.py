@@ -26,14 +26,22 @@ def verb(review: PostIncidentReview, by: User, reason: str) -> Iterator[PostInci
         yield locked
 
 
+def is_of_it(review: PostIncidentReview, by: User) -> bool:
+    """Whether it is theirs to write, as facilitator or contributor."""
+    return review.facilitator_id == by.pk or review.contributors.filter(user=by).exists()
+
+
 def may_write(review: PostIncidentReview, by: User) -> bool:
     """Contributors write, the facilitator steers, managers may do both."""
-    is_of_it = review.facilitator_id == by.pk or review.contributors.filter(user=by).exists()
-    return is_of_it or by.has_perm(APPROVE)
+    return is_of_it(review, by) or by.has_perm(APPROVE)
+
+
+def may_steer(review: PostIncidentReview, by: User) -> bool:
+    return review.facilitator_id == by.pk or by.has_perm(APPROVE)
 
 
 def refuse_unless_steering(review: PostIncidentReview, by: User) -> None:
-    if review.facilitator_id != by.pk and not by.has_perm(APPROVE):
+    if not may_steer(review, by):
         raise Refused(
             _("That is for its facilitator, %(who)s, or for a manager.") % {"who": review.facilitator.audit_name}
         )

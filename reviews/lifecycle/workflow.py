@@ -8,32 +8,9 @@ from django.utils.translation import gettext as _
 
 from config.models import User
 from incidents.lifecycle import Refused
+from reviews.lifecycle.checklist import what_is_missing
 from reviews.lifecycle.verb import refuse_unless, refuse_unless_manager, refuse_unless_steering, refuse_without, verb
 from reviews.models import PostIncidentReview, ReviewStatus
-
-
-def what_is_missing(review: PostIncidentReview) -> list[str]:
-    """What has to be there before it can be read by a manager, each in a sentence; empty if nothing is missing."""
-    missing = []
-    if not review.summary.strip():
-        missing.append(_("Write what happened."))
-    if not review.client_impact.strip():
-        missing.append(_("Write who was affected, for how long, and what they could not do."))
-    if not review.findings.exists():
-        missing.append(_("Name at least one contributing factor."))
-    missing += [_("Answer: %(question)s") % {"question": question} for question in _unanswered(review)]
-    if not review.what_will_change.strip():
-        missing.append(_("Write what will change."))
-    if not review.actions.exists():
-        missing.append(_("Add at least one corrective action with an owner and a due day."))
-    return missing
-
-
-def _unanswered(review: PostIncidentReview) -> list[str]:
-    if review.question_set is None:
-        return []
-    answered = review.answers.exclude(text="").values("question")
-    return [str(q) for q in review.question_set.questions.filter(is_required=True).exclude(pk__in=answered)]
 
 
 def submit(review: PostIncidentReview, *, by: User, now: dt.datetime, reason: str = "") -> PostIncidentReview:

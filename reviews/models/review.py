@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 
 from django.conf import settings
+from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
@@ -257,3 +258,9 @@ class TimelinePick(AuditedModel):
 
     def __str__(self) -> str:
         return str(self.entry)
+
+    def clean(self) -> None:
+        """What happened in another incident is none of this one's story, unless that one was merged into it."""
+        ours = self.review.incident_id
+        if ours not in (self.entry.incident_id, self.entry.incident.merged_into_id):
+            raise ValidationError({"entry": _("This entry belongs to another incident.")})

@@ -88,6 +88,8 @@ VERBS: dict[str, frozenset[str]] = {
     "incidents_sending_release": KEEPERS,
     "reviews_postincidentreview_approve": KEEPERS,
     "reviews_postincidentreview_close": RESPONDERS,
+    "reviews_postincidentreview_join": RESPONDERS,
+    "reviews_postincidentreview_pick-entries": RESPONDERS,
     "reviews_postincidentreview_reopen": KEEPERS,
     "reviews_postincidentreview_send-back": RESPONDERS,
     "reviews_postincidentreview_submit": RESPONDERS,

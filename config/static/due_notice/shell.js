@@ -11,3 +11,8 @@ toggle?.addEventListener("click", () => {
   const secure = location.protocol === "https:" ? "; secure" : "";
   document.cookie = `due_notice_nav=${isClosed ? "closed" : "open"}; path=/; max-age=${YEAR}; samesite=lax${secure}`;
 });
+
+// What was typed and kept in this browser (draft.js) goes with its person.
+document.getElementById("logout-form")?.addEventListener("submit", () => {
+  for (const key of Object.keys(localStorage)) if (key.startsWith("due-notice:draft:")) localStorage.removeItem(key);
+});
