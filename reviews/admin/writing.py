@@ -10,6 +10,7 @@ from django.db import models
 from django.forms.formsets import DELETION_FIELD_NAME
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.utils.translation import gettext as _now
+from django.utils.translation import gettext_lazy as _
 
 from config import markdown
 from config.admin import ReasonForm
@@ -20,6 +21,13 @@ LONGEST = 20_000
 
 class ReviewForm(ReasonForm):
     """A draft is written without saying why each time; what the trail must explain is still asked for."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        if "reason" in self.fields:
+            self.fields["reason"].help_text = _(
+                "Kept in the audit trail. Required only where an action gets another owner or another due day."
+            )
 
     def _needs_reason(self) -> bool:
         return bool(_explained(self)) or any(_explained(row) for row in self._rows)
