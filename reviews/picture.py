@@ -105,7 +105,7 @@ def draw(phases: Sequence[Phase], dues: Sequence[Due]) -> Picture | None:
     ]
     if others := [due for due in dues if due.obligation not in ASKS_FOR]:
         rows.append(Row(_("Updates and reports"), "", TOP + ROW * len(rows), None, list(scale.marks(others))))
-    height = TOP + ROW * len(rows) + 24
+    height = TOP + ROW * len(rows) + 40
     return Picture(rows, height, times.for_reader(first), times.for_reader(scale.last), _in_words(rows, dues))
 
 
