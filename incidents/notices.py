@@ -33,7 +33,7 @@ from config.models import User
 from incidents import acknowledgement_link, deadlines, letter, placeholders
 from incidents.models import AffectedService, Deadline, Incident, Notice, Responder
 from incidents.models.deadline import read_terms
-from incidents.models.notice import WARNINGS, NoticeKind, NoticeState, Rank
+from incidents.models.notice import FOLLOW_UPS, WARNINGS, NoticeKind, NoticeState, Rank
 
 logger = logging.getLogger(__name__)
 
@@ -62,7 +62,8 @@ class Recipient:
         return cls(name[:200], user.email, user.time_zone, user.language, user_id=user.pk)
 
 
-def _reachable_staff() -> models.QuerySet[User]:
+def reachable_staff() -> models.QuerySet[User]:
+    """Colleagues whose account is open and who can be mailed."""
     return User.objects.filter(is_active=True).exclude(email="")
 
 
@@ -88,7 +89,7 @@ class Directory:
         client_ids = {client_id for _incident, client_id in self.deadlines}
         for contact in Contact.objects.usable().filter(client__in=client_ids):
             self.contacts[contact.client_id].append(contact)
-        reachable = _reachable_staff().in_bulk()
+        reachable = reachable_staff().in_bulk()
         for responder in Responder.objects.filter(incident__in=ids):
             if responder.user_id in reachable:
                 self.responders[responder.incident_id].append(reachable[responder.user_id])
@@ -583,6 +584,60 @@ def compose(
     )
 
 
+def to_colleague(
+    kind: NoticeKind,
+    user: User,
+    *,
+    now: dt.datetime,
+    moment: str,
+    incident: Incident | None,
+    link: str,
+    headline: str,
+    message: str,
+    **facts: Any,
+) -> Notice:
+    """One rendered, unsaved notice that no deadline asks for, about an incident or, without one, about many.
+
+    `link` leads from the site's root to where something can be done; headline and message are in the user's language.
+    """
+    recipient = Recipient.colleague(user)
+    key = uuid.uuid4()
+    context: dict[str, Any] = {
+        "recipient": recipient,
+        "zone": recipient.time_zone,
+        "incident": incident,
+        "deadline": None,
+        "services": (),
+        "headline": headline,
+        "message": message,
+        "now": now,
+        "late_note_place": letter.LATE_NOTE_PLACE,
+        "staff_url": settings.PUBLIC_URL + link,
+        "acknowledge_url": "",
+        **facts,
+    }
+    with translation.override(recipient.language):
+        page = _render(kind, context)
+    return Notice(
+        incident=incident,
+        moment=moment,
+        kind=kind,
+        user_id=user.pk,
+        recipient_name=recipient.name,
+        recipient_address=recipient.address,
+        subject=" ".join(page.subject.split())[:300],
+        text=page.text.replace("\r\n", "\n"),
+        html=page.html.replace("\r\n", "\n"),
+        is_fallback=page.is_fallback,
+        message_id=f"<{key}@{_mail_domain()}>",
+        thread_id=_thread_id(incident, recipient) if incident else f"<{key}.{kind}@{_mail_domain()}>",
+        made_at=now,
+        due_at=now,
+        rank=Rank.of(kind),
+        next_attempt_at=now,
+    )
+
+
 PARTS = ("subject.txt", "txt", "html")
 
 
@@ -608,6 +663,8 @@ def _render(kind: NoticeKind, context: dict[str, Any]) -> Page:
 
 def _plain_facts(kind: NoticeKind, context: dict[str, Any]) -> Page:
     incident, deadline, zone = context["incident"], context["deadline"], context["zone"]
+    if kind in FOLLOW_UPS:
+        return _plain_follow_up(context)
     lines = [
         _("%(kind)s about an incident of severity “%(severity)s”: %(title)s.")
         % {"kind": kind.label, "severity": incident.get_severity_display(), "title": incident.title},
@@ -623,6 +680,13 @@ def _plain_facts(kind: NoticeKind, context: dict[str, Any]) -> Page:
     html = f"<!doctype html><body>{letter.LATE_NOTE_PLACE}{linebreaks(text, autoescape=True)}</body>"
     title = _("%(kind)s: %(title)s") % {"kind": kind.label, "title": incident.title}
     return Page(f"[{incident.reference}] {title}", text, html, is_fallback=True)
+
+
+def _plain_follow_up(context: dict[str, Any]) -> Page:
+    """What is to be done stands in the link, and in the message."""
+    text = "\n\n".join((context["headline"], context["message"], context["staff_url"])) + "\n"
+    html = f"<!doctype html><body>{linebreaks(text, autoescape=True)}</body>"
+    return Page(context["headline"], text, html, is_fallback=True)
 
 
 def _late_note(deadline: Deadline | None, recipient: Recipient) -> str:

@@ -8,9 +8,11 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterable
 from dataclasses import dataclass
+from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.db.models import Exists, OuterRef, Q
+from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from agreements import clock
@@ -62,6 +64,28 @@ def after_days(policy: ReviewPolicy | None, start: dt.datetime, days: int) -> dt
     if policy is None or policy.calendar is None:
         return clock.calendar_days(clock.Calendar.always_open(settings.TIME_ZONE), start, days)
     return clock.business_days(policy.calendar.as_clock_calendar(), start, days)
+
+
+#: What holds for the actions of a review without a policy; the rest is the fields' own defaults.
+WITHOUT_POLICY = ReviewPolicy(actions_done_within=30)
+
+
+def rules(review: PostIncidentReview) -> ReviewPolicy:
+    """By which its actions are followed up."""
+    return review.policy or WITHOUT_POLICY
+
+
+def due_day(review: PostIncidentReview, now: dt.datetime) -> dt.date:
+    """The due day that its policy proposes for a new action: counted from resolution, or from now if that is past."""
+    policy = rules(review)
+    proposed = _day_after(policy, review.incident.resolved_at or now)
+    return proposed if proposed >= timezone.localdate(now) else _day_after(policy, now)
+
+
+def _day_after(policy: ReviewPolicy, start: dt.datetime) -> dt.date:
+    end = after_days(policy, start, policy.actions_done_within)
+    zone = policy.calendar.time_zone if policy.calendar else settings.TIME_ZONE
+    return (end - dt.timedelta(microseconds=1)).astimezone(ZoneInfo(zone)).date()
 
 
 def _policies(incident: Incident) -> list[ReviewPolicy]:

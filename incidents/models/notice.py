@@ -34,10 +34,26 @@ class NoticeKind(models.TextChoices):
     ALARM = "alarm", _("Alarm to operators")
     CANARY = "canary", _("Canary")
     TEST = "test", _("Test mail")
+    ACTION_REMINDER = "action_reminder", _("Reminder of an action")
+    ACTION_EFFECT = "action_effect", _("Did an action help?")
+    REVIEW_VIOLATION = "review_violation", _("Review policy not kept")
+    OUTSTANDING = "outstanding", _("Outstanding actions")
 
 
 #: Made by the planner for a moment of a deadline; pointless once that deadline is done. The others a person sent.
 PLANNED_KINDS = (NoticeKind.HOLDING_NOTICE, NoticeKind.WARNING, NoticeKind.STAFF_WARNING, NoticeKind.OVERDUE)
+
+
+#: To colleagues, about what was to be learned from incidents (the floor of reviews makes them).
+FOLLOW_UPS = (
+    NoticeKind.ACTION_REMINDER,
+    NoticeKind.ACTION_EFFECT,
+    NoticeKind.REVIEW_VIOLATION,
+    NoticeKind.OUTSTANDING,
+)
+
+#: About no single incident.
+WITHOUT_INCIDENT = (NoticeKind.CANARY, NoticeKind.OUTSTANDING)
 
 
 #: Said before something is due; each later one says more than those before it.
@@ -58,7 +74,9 @@ class Rank(models.IntegerChoices):
             return cls.WARNING
         if kind == NoticeKind.TEST:
             return cls.TEST
-        return cls.ALARM if kind in (NoticeKind.OVERDUE, NoticeKind.ALARM) else cls.OBLIGATION
+        if kind in (NoticeKind.OVERDUE, NoticeKind.ALARM, NoticeKind.REVIEW_VIOLATION):
+            return cls.ALARM
+        return cls.WARNING if kind in FOLLOW_UPS else cls.OBLIGATION
 
 
 class NoticeState(models.TextChoices):
@@ -247,12 +265,23 @@ class Notice(AuditedModel):
                 condition=Q(deadline__isnull=True) & ~Q(recipient_address=ERASED),
                 name="notice_once_without_deadline",
             ),
+            # and one without either has neither; a canary is unique by its Message-ID
+            models.UniqueConstraint(
+                fields=("moment", "recipient_address"),
+                condition=Q(deadline__isnull=True, incident__isnull=True) & ~Q(kind=NoticeKind.CANARY),
+                name="notice_once_without_incident",
+            ),
             models.CheckConstraint(
                 condition=~Q(state__in=HELD_STATES) | Q(lease_token__isnull=False, leased_until__isnull=False),
                 name="notice_held_has_a_lease",
             ),
             models.CheckConstraint(
-                condition=Q(incident__isnull=False) | Q(kind=NoticeKind.CANARY), name="notice_has_an_incident"
+                condition=Q(incident__isnull=False) | Q(kind__in=WITHOUT_INCIDENT), name="notice_has_an_incident"
+            ),
+            models.CheckConstraint(
+                condition=~Q(kind__in=FOLLOW_UPS)
+                | Q(user__isnull=False, contact__isnull=True, client__isnull=True, deadline__isnull=True),
+                name="notice_follow_up_is_for_a_colleague",
             ),
             # A test is for the colleague who asked for it: it can count for no client and meet no deadline.
             models.CheckConstraint(

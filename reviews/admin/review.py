@@ -21,6 +21,7 @@ from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
 
 from agreements.models import ServiceAgreement, Severity
+from config import instants
 from config.admin import READING_METHODS, Button, badge, link, page_of, zoned
 from config.fields import ProseField
 from config.filters import FilteredAdmin, NameFilter, PersonFilter, Tab, days
@@ -31,7 +32,7 @@ from incidents.admin.verbs import VerbForm, verb
 from incidents.admin.workspace import follow_up
 from incidents.models import Incident
 from incidents.models.incident import Status
-from reviews import lifecycle
+from reviews import lifecycle, owed
 from reviews.admin import writing
 from reviews.admin.document import Document
 from reviews.admin.parts import AnswerInline, ContributorInline, FindingInline, LinkInline, PartInline, PickInline
@@ -160,14 +161,26 @@ class Waive(ReviewAct):
 
 class ActionInline(PartInline):
     model = CorrectiveAction
-    fields = ("what", "kind", "owner", "due_on", "is_for_client")
+    fields = ("what", "kind", "priority", "finding", "owner", "due_on", "is_for_client")
     autocomplete_fields = ("owner",)
     formfield_overrides = NATIVE_INPUTS
     can_delete = False
     show_change_link = True
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[CorrectiveAction]:
-        return super().get_queryset(request).select_related("owner")
+        return super().get_queryset(request).select_related("owner", "finding__factor")
+
+    def get_formset(self, request: HttpRequest, obj: Any = None, **options: Any) -> Any:
+        """A new row begins with the due day that the policy proposes, and is against a factor found here."""
+        formset = super().get_formset(request, obj, **options)
+        fields: Any = formset.form.base_fields
+        if obj is not None and "due_on" in fields:
+            fields["due_on"].initial = owed.due_day(obj, instants.now())
+        if obj is not None and "finding" in fields:
+            findings = obj.findings.select_related("factor")
+            fields["finding"].queryset = findings
+            fields["finding"].choices = [("", "–"), *((finding.pk, str(finding)) for finding in findings)]
+        return formset
 
     def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **options: Any) -> Any:
         if db_field.name == "owner":

@@ -4,7 +4,16 @@ A verb that is not lawful raises Refused with a sentence, and nothing has change
 """
 
 from incidents.lifecycle import Refused
-from reviews.lifecycle.actions import finish, hand_over
+from reviews.lifecycle.actions import (
+    ask_again,
+    check,
+    drop,
+    finish,
+    hand_over,
+    recurrence,
+    start,
+    take_up_again,
+)
 from reviews.lifecycle.checklist import Check, checklist, what_is_missing
 from reviews.lifecycle.document import join, move, pick
 from reviews.lifecycle.opening import NobodyToFacilitate, open_owed, open_review, waive
@@ -17,8 +26,11 @@ __all__ = [
     "NobodyToFacilitate",
     "Refused",
     "approve",
+    "ask_again",
+    "check",
     "checklist",
     "close",
+    "drop",
     "finish",
     "hand_over",
     "is_of_it",
@@ -29,9 +41,12 @@ __all__ = [
     "open_owed",
     "open_review",
     "pick",
+    "recurrence",
     "reopen",
     "send_back",
+    "start",
     "submit",
+    "take_up_again",
     "waive",
     "what_is_missing",
 ]

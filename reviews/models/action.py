@@ -6,7 +6,7 @@ import datetime as dt
 
 from django.conf import settings
 from django.db import models
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
 from django.utils.translation import gettext_lazy as _
 
 from config.fields import LineField, ProseField, WebField
@@ -56,11 +56,31 @@ class CorrectiveActionQuerySet(FoundByWords["CorrectiveAction"]):
         """Done ones whose effect should be looked at by now."""
         return self.filter(done_on__isnull=False, effect="", check_on__lte=today)
 
+    def has_recurred(self) -> CorrectiveActionQuerySet:
+        """Done ones whose factor contributed to an incident that was detected on a later day."""
+        again = Finding.objects.filter(
+            factor=OuterRef("finding__factor"),
+            review__waived_at__isnull=True,
+            review__incident__detected_at__date__gt=OuterRef("done_on"),
+        )
+        return self.filter(Exists(again.exclude(review=OuterRef("review"))), done_on__isnull=False)
+
+    def against_the_same(self, review: PostIncidentReview) -> CorrectiveActionQuerySet:
+        """Those of earlier incidents' reviews against a factor that was found in this one."""
+        factors = Finding.objects.filter(review=review).values("factor")
+        earlier = self.filter(review__incident__detected_at__lt=review.incident.detected_at)
+        return earlier.filter(finding__factor__in=factors.order_by())
+
+    def locked(self) -> CorrectiveActionQuerySet:
+        """For a verb: one at a time per action."""
+        return self.select_for_update(of=("self",), no_key=True)
+
 
 class CorrectiveAction(AuditedModel):
     """Something that will be done so that it does not happen again, by whom and by when.
 
-    Open until it is done, which needs evidence, or dropped, which needs a reason.
+    Open until it is done, which needs evidence, or dropped, which needs a reason. One that did not help is open again
+    and says so by its effect until it is done anew; what was before, its history tells.
     """
 
     PART_OF = "review"
@@ -127,7 +147,8 @@ class CorrectiveAction(AuditedModel):
                 violation_error_message=_("It is either done or dropped."),
             ),
             models.CheckConstraint(
-                condition=Q(effect="") | Q(done_on__isnull=False, checked_on__isnull=False),
+                condition=Q(effect="")
+                | Q(checked_on__isnull=False) & (Q(done_on__isnull=False) | Q(effect=Effect.RECURRED)),
                 name="action_effect_of_what_is_done",
             ),
         )
@@ -146,6 +167,15 @@ class CorrectiveAction(AuditedModel):
 
     def __str__(self) -> str:
         return self.what
+
+    def found_again(self) -> models.QuerySet[Finding]:
+        """That its factor contributed to later incidents too, the latest first."""
+        if self.finding is None:
+            return Finding.objects.none()
+        later = Finding.objects.filter(
+            factor=self.finding.factor_id, review__incident__detected_at__gt=self.review.incident.detected_at
+        )
+        return later.exclude(review__waived_at__isnull=False).order_by("-review__incident__detected_at", "-pk")
 
     @property
     def is_open(self) -> bool:

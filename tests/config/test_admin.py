@@ -86,6 +86,10 @@ VERBS: dict[str, frozenset[str]] = {
     "incidents_notice_revoke-link": RESPONDERS,
     "incidents_sending_hold": KEEPERS,
     "incidents_sending_release": KEEPERS,
+    **{
+        f"reviews_correctiveaction_{slug}": RESPONDERS
+        for slug in ("start", "finish", "hand-over", "drop", "check", "take-up-again")
+    },
     "reviews_postincidentreview_approve": KEEPERS,
     "reviews_postincidentreview_close": RESPONDERS,
     "reviews_postincidentreview_join": RESPONDERS,

@@ -434,6 +434,7 @@ def test_actions_are_handed_over_and_finished_together(
         ("incidents_notice", "send-many-again"),
         ("reviews_correctiveaction", "hand-over-many"),
         ("reviews_correctiveaction", "finish-many"),
+        ("reviews_correctiveaction", "drop-many"),
     ],
 )
 def test_an_auditor_is_offered_no_act_and_can_press_none(

@@ -18,7 +18,7 @@ from config.models import User
 from incidents import lifecycle
 from incidents.models import Incident
 from reviews import lifecycle as reviewing
-from reviews.models import CorrectiveAction, Factor, PostIncidentReview
+from reviews.models import CorrectiveAction, Factor, Finding, PostIncidentReview
 from tests import cast
 
 MARKUP = "<script>alert(1)</script>"
@@ -77,7 +77,14 @@ def learned(review: PostIncidentReview, *actions: dict[str, Any], **changes: Any
 
 
 def action(by: User, **changes: Any) -> dict[str, Any]:
-    return {"what": "Measure the disk", "kind": "prevent", "owner": by.pk, "due_on": "2026-12-24", **changes}
+    return {
+        "what": "Measure the disk",
+        "kind": "prevent",
+        "priority": 2,
+        "owner": by.pk,
+        "due_on": "2026-12-24",
+        **changes,
+    }
 
 
 def test_a_review_is_opened_from_the_incidents_page_and_only_there(
@@ -165,16 +172,82 @@ def test_actions_are_listed_by_progress_and_owner_and_overdue_ones_are_counted_o
     assert counts["Corrective actions overdue"] == 1
 
 
-def test_an_action_is_done_with_evidence_and_a_reason_on_its_own_page(
+def test_an_action_goes_its_way_by_steps_on_its_own_page(
     browser: Browser, olga: User, review: PostIncidentReview
 ) -> None:
     row = CorrectiveAction.objects.create(review=review, what="Measure the disk", owner=olga, due_on=TODAY)
-    sent = {"what": row.what, "owner": olga.pk, "due_on": TODAY.isoformat(), "done_on": TODAY.isoformat()}
-    sent |= {"kind": "prevent", "priority": 2}
-    assert "Say what shows that it is done" in shown(browser.post(page(row), {**sent, "reason": "Done"}))
-    assert browser.post(page(row), {**sent, "evidence": "Alarm tested", "reason": "Done"}).status_code == 302
+
+    def steps() -> set[str]:
+        return {button.slug for button in browser.get(page(row)).context["buttons"]}
+
+    assert steps() == {"start", "finish", "hand-over", "drop"}
+    browser.post(page(row, "start"), {})
+    assert steps() == {"finish", "hand-over", "drop"}
+    refused = browser.post(page(row, "finish"), {"done_on": TODAY.isoformat(), "evidence": ""})
+    assert "This field is required" in shown(refused)
+    done = browser.post(page(row, "finish"), {"done_on": TODAY.isoformat(), "evidence": "Alarm tested"}, follow=True)
+    assert "it is asked whether it helped" in shown(done)
+    assert steps() == {"check", "take-up-again"}
+    again = browser.post(page(row, "check"), {"effect": "recurred", "reason": "It filled up again."}, follow=True)
+    assert "The action is open again" in shown(again)
+    assert "Open again: it recurred" in shown(again)
+    assert "This field is required" in shown(browser.post(page(row, "drop"), {"reason": " "}))
+    browser.post(page(row, "drop"), {"reason": "The disk is gone."})
     row.refresh_from_db()
-    assert row.done_on == TODAY
+    assert (row.dropped_on, row.why_dropped) == (TODAY, "The disk is gone.")
+
+
+def test_the_plain_form_does_not_change_how_far_an_action_is(
+    browser: Browser, olga: User, review: PostIncidentReview
+) -> None:
+    row = CorrectiveAction.objects.create(review=review, what="Measure the disk", owner=olga, due_on=TODAY)
+    cast.fill_in(reviewing.open_review(resolved(olga), by=olga, now=timezone.now()))
+    other = Finding.objects.get()
+    sent = {"what": "Measure it", "kind": "detect", "priority": 1, "owner": olga.pk, "due_on": TODAY.isoformat()}
+    sent |= {"done_on": TODAY.isoformat(), "evidence": "None", "dropped_on": TODAY.isoformat(), "reason": "Better said"}
+    assert "not one of the available choices" in shown(browser.post(page(row), {**sent, "finding": other.pk}))
+    assert browser.post(page(row), sent).status_code == 302
+    row.refresh_from_db()
+    assert (row.what, row.done_on, row.dropped_on, row.evidence) == ("Measure it", None, None, "")
+
+
+def test_a_new_action_begins_with_the_due_day_of_the_policy_and_the_factors_found(
+    browser: Browser, review: PostIncidentReview
+) -> None:
+    cast.fill_in(review)
+    rows = browser.get(page(review)).context["inline_admin_formsets"]
+    (actions,) = (rows_of for rows_of in rows if rows_of.opts.model is CorrectiveAction)
+    empty = actions.formset.empty_form
+    assert empty.fields["due_on"].initial == TODAY + dt.timedelta(days=30)
+    assert [label for _key, label in empty.fields["finding"].choices][1:] == [str(review.findings.get())]
+
+
+def test_actions_are_found_by_kind_priority_client_service_and_due_day(
+    browser: Browser, olga: User, review: PostIncidentReview
+) -> None:
+    first = CorrectiveAction.objects.create(review=review, what="One", owner=olga, due_on=TODAY, kind="detect")
+    second = CorrectiveAction.objects.create(
+        review=review, what="Two", owner=olga, due_on=TODAY + dt.timedelta(days=9), priority=1
+    )
+    done = CorrectiveAction.objects.create(
+        review=review, what="Three", owner=olga, due_on=TODAY, done_on=TODAY, evidence="Shown", check_on=TODAY
+    )
+
+    def listed(**params: Any) -> set[CorrectiveAction]:
+        response = browser.get(reverse("admin:reviews_correctiveaction_changelist"), params)
+        return set(response.context["cl"].result_list)
+
+    assert listed(kind="detect") == {first}
+    assert listed(priority=1) == {second}
+    assert listed(progress="to-check") == {done}
+    assert listed(client="Northwind") == {first, second, done} == listed(service="Object storage")
+    assert listed(client="Nobody") == set() == listed(service="Nothing")
+    assert listed(due_from=(TODAY + dt.timedelta(days=1)).isoformat()) == {second}
+    assert listed(due_until=TODAY.isoformat()) == {first, done}
+    table: Any = browser.get(reverse("admin:reviews_correctiveaction_export"), {"kind": "detect"})
+    text = b"".join(table.streaming_content).decode()
+    assert "One" in text
+    assert "Two" not in text
 
 
 def test_markup_in_a_review_is_shown_as_it_was_typed(browser: Browser, olga: User, review: PostIncidentReview) -> None:
