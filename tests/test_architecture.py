@@ -175,6 +175,7 @@ BULK_WRITES = {
         "Sending.objects.exclude(fault='').update",
     ): "the breaker, which is no act of anybody",
     ("incidents/outbox.py", "free.update"): "compare-and-set; told by DeliveryAttempt",
+    ("reviews/reminders.py", "waiting.update"): "compare-and-set of what waits in the queue, with its reason",
     ("incidents/breaker.py", "at_fault.update"): "the breaker, which is no act of anybody",
     (
         "incidents/outbox.py",
@@ -259,6 +260,7 @@ UNSCOPED = {
         "AgreementForm AgreementForm.__init__ Merge Merge.is_lawful RecordTold "
         "RecordTold.__init__ TellForm TellForm.__init__ VerbForm.hold usable_contacts",
     ),
+    "reviews/admin/action.py": (NARROWS, "_of_clients _of_services"),
     "reviews/admin/board.py": (COUNTED, "(module) overdue_actions"),
     "reviews/admin/steps.py": (NONE_YET, "PickEntries"),
     "reviews/admin/review.py": (OF_THE_PAGE, "ReviewFilter review_of"),

@@ -20,6 +20,7 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
 from agreements.models import ServiceAgreement
+from config import scope
 from config.admin import badge, link
 from config.bulk import BulkForm
 from config.filters import FilteredAdmin, NameFilter, PersonFilter, Tab
@@ -28,7 +29,7 @@ from config.history import history_of
 from incidents.models import AffectedService, Incident, reaches_beyond
 from reviews import lifecycle, owed
 from reviews.admin.people import COLLEAGUES
-from reviews.models import ActionKind, CorrectiveAction, Effect, Priority
+from reviews.models import ActionKind, CorrectiveAction, Effect, PostIncidentReview, Priority
 from reviews.models import CorrectiveActionQuerySet as Actions
 
 
@@ -334,11 +335,19 @@ class CorrectiveActionAdmin(FilteredAdmin):
         days = age_in_days(action)
         return ngettext("%(days)d day", "%(days)d days", days) % {"days": days}
 
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
+        found: Any = super().get_object(request, object_id, from_field)
+        if found is not None:
+            found.seen_again = scope.visible(
+                PostIncidentReview.objects.filter(findings__in=found.found_again().order_by()), request.user
+            )
+        return found
+
     @admin.display(description=_("found again in"))
-    def factor_again(self, action: CorrectiveAction) -> SafeString | str:
-        """The reviews of later incidents that name the factor that it is meant for."""
-        found = action.found_again().select_related("review__incident")
-        return format_html_join("", "<div>{}</div>", ((link(finding.review),) for finding in found)) or "–"
+    def factor_again(self, action: Any) -> SafeString | str:
+        """The reviews of later incidents that name the factor that it is meant for, as far as the reader sees them."""
+        rows = ((link(review),) for review in action.seen_again.select_related("incident"))
+        return format_html_join("", "<div>{}</div>", rows) or "–"
 
     @admin.display(description=_("progress"), ordering="done_on")
     def progress(self, action: CorrectiveAction) -> SafeString:
