@@ -15,7 +15,7 @@ from incidents.admin import badges
 from incidents.models import Deadline
 from reviews import due, lifecycle, phases, picture, similar
 from reviews.lifecycle import Check
-from reviews.models import PostIncidentReview, ReviewStatus
+from reviews.models import CorrectiveAction, PostIncidentReview, ReviewStatus
 
 TEXTS = ("summary", "client_impact", "root_cause", "what_will_change")
 
@@ -78,6 +78,12 @@ class Document:
     @cached_property
     def similar(self) -> Sequence[similar.Similar]:
         return similar.to(self.review, self.reader)
+
+    @cached_property
+    def tried_before(self) -> Sequence[CorrectiveAction]:
+        """What earlier reviews decided on against factors that were found here again."""
+        rows = scope.visible(CorrectiveAction.objects.all().against_the_same(self.review), self.reader)
+        return list(rows.select_related("finding__factor", "review__incident"))
 
     # its phases
 

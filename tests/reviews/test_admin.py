@@ -222,6 +222,19 @@ def test_a_new_action_begins_with_the_due_day_of_the_policy_and_the_factors_foun
     assert [label for _key, label in empty.fields["finding"].choices][1:] == [str(review.findings.get())]
 
 
+def test_a_recurrence_is_said_on_the_page_of_the_action_and_on_that_of_the_later_review(
+    browser: Browser, olga: User, review: PostIncidentReview
+) -> None:
+    before = cast.fill_in(review)
+    assert before.finding
+    later = reviewing.open_review(resolved(olga), by=olga, now=timezone.now())
+    Finding.objects.create(review=later, factor=before.finding.factor)
+    assert str(later) in shown(browser.get(page(before)))
+    assert "Decided before against the same factors" in shown(browser.get(page(later)))
+    assert page(before) in shown(browser.get(page(later)))
+    assert "Decided before" not in shown(browser.get(page(review)))
+
+
 def test_actions_are_found_by_kind_priority_client_service_and_due_day(
     browser: Browser, olga: User, review: PostIncidentReview
 ) -> None:
