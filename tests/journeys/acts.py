@@ -13,9 +13,12 @@ from django.test import Client as Browser
 from django.utils import timezone
 
 from agreements.models import Severity
+from config.history import acting
 from config.models import User
 from incidents import lifecycle
 from incidents.models import Deadline, Incident, MessageTemplate, Notice
+from reviews import lifecycle as reviewing
+from reviews.models import PostIncidentReview
 from tests import cast
 
 
@@ -66,6 +69,20 @@ def close_all() -> None:
         lifecycle.acknowledge(incident, by=olga, now=timezone.now())
         lifecycle.resolve(incident, by=olga, now=timezone.now())
         lifecycle.close(incident, by=olga, now=timezone.now(), reason="The disk was full; it is twice as large now.")
+
+
+def open_review() -> None:
+    """Olga resolves an incident and opens its review."""
+    olga, now = User.objects.get(username="olga"), timezone.now()
+    reviewing.open_review(lifecycle.resolve(declare()[0], by=olga, now=now), by=olga, now=now)
+
+
+def write_summary(text: str) -> None:
+    """Max writes what happened, in every review."""
+    for review in PostIncidentReview.objects.all():
+        review.summary = text
+        with acting(User.objects.get(username="max")):
+            review.save()
 
 
 def look_around() -> None:

@@ -3,7 +3,6 @@
 // when it has been saved, when it is thrown away, when its person signs out (shell.js), and after a week.
 
 const WEEK = 7 * 24 * 60 * 60 * 1000;
-const WAIT = 300; // ms after the last key before it is kept
 
 const form = document.getElementById("writing").closest("form");
 const key = `due-notice:draft:${document.getElementById("writing").dataset.person}:${location.pathname}`;
@@ -43,7 +42,6 @@ function write(kept) {
 }
 
 let kept = read();
-let timer;
 
 function keep(box) {
   const name = nameOf(box);
@@ -51,12 +49,6 @@ function keep(box) {
   else kept.texts[name] = { value: box.value, was: kept.texts[name]?.was ?? box.defaultValue, label: labelOf(box) };
   kept.at = Date.now();
   write(kept);
-}
-
-function keepSoon({ target }) {
-  if (!isText(target)) return;
-  clearTimeout(timer);
-  timer = setTimeout(keep, WAIT, target);
 }
 
 /** What the server has by now, what went out with the form that was saved, and what is too old. */
@@ -113,9 +105,10 @@ if (!isRefused) {
   forget();
   if (Object.keys(kept.texts).length) offer();
 }
-form.addEventListener("input", keepSoon);
+form.addEventListener("input", ({ target }) => {
+  if (isText(target)) keep(target);
+});
 form.addEventListener("submit", () => {
-  clearTimeout(timer);
   for (const box of boxes().values()) if (plain(box.value) !== plain(box.defaultValue)) keep(box);
   for (const [name, text] of Object.entries(kept.texts)) {
     const box = boxes().get(name);
