@@ -69,8 +69,10 @@ class Finding(AuditedModel):
     explanation = ProseField(_("how it contributed"), blank=True, max_length=5_000)
     is_for_client = models.BooleanField(_("for clients"), default=False)
 
+    words = FoldedField(of=("explanation",))
+
     objects = AuditedQuerySet["Finding"].as_manager()
-    history = AuditedRecords()
+    history = AuditedRecords(excluded_fields=["words"])
 
     class Meta:
         verbose_name = _("finding")

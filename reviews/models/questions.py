@@ -8,6 +8,7 @@ from django.utils.translation import gettext_lazy as _
 
 from config.fields import LineField, ProseField
 from config.history import AuditedModel, AuditedQuerySet, AuditedRecords
+from config.search import FoldedField
 
 
 class QuestionSetQuerySet(AuditedQuerySet["QuestionSet"]):
@@ -84,8 +85,10 @@ class Answer(AuditedModel):
     text = ProseField(_("answer"), blank=True, max_length=20_000)
     is_for_client = models.BooleanField(_("for clients"), default=False)
 
+    words = FoldedField(of=("text",))
+
     objects = AuditedQuerySet["Answer"].as_manager()
-    history = AuditedRecords()
+    history = AuditedRecords(excluded_fields=["words"])
 
     class Meta:
         verbose_name = _("answer")

@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy as _
 
 from config.fields import LineField, ProseField, WebField
 from config.history import AuditedModel, AuditedQuerySet, AuditedRecords
-from config.search import FoundByWords
+from config.search import FoldedField, FoundByWords
 from incidents.models import Incident, TimelineEntry
 from reviews.models.policy import ReviewPolicy
 from reviews.models.questions import QuestionSet
@@ -127,8 +127,10 @@ class PostIncidentReview(AuditedModel):
     completed_at = models.DateTimeField(_("completed at"), null=True, blank=True, editable=False)
     waived_at = models.DateTimeField(_("waived at"), null=True, blank=True, editable=False)
 
+    words = FoldedField(of=("summary", "client_impact", "root_cause", "what_will_change"))
+
     objects = PostIncidentReviewQuerySet.as_manager()
-    history = AuditedRecords()
+    history = AuditedRecords(excluded_fields=["words"])
 
     class Meta:
         verbose_name = _("post-incident review")
@@ -247,8 +249,10 @@ class TimelinePick(AuditedModel):
     )
     is_for_client = models.BooleanField(_("for clients"), default=False)
 
+    words = FoldedField(of=("remark",))
+
     objects = AuditedQuerySet["TimelinePick"].as_manager()
-    history = AuditedRecords()
+    history = AuditedRecords(excluded_fields=["words"])
 
     class Meta:
         verbose_name = _("entry of the review's timeline")
