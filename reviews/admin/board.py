@@ -11,6 +11,7 @@ from django.utils.translation import gettext_lazy as _
 from config.admin import list_of
 from config.navigation import Count, Entry, Part
 from config.site import Tile, site
+from reviews.admin import learning
 from reviews.models import CorrectiveAction
 
 
@@ -23,6 +24,7 @@ def overdue_actions(request: HttpRequest, now: dt.datetime) -> Tile | None:
 
 
 site.register_entries(
+    Entry(_("What we learn"), f"admin:{learning.PAGE}", learning.PERMISSION, Part.LEARNING),
     Entry(
         _("Reviews"), "admin:reviews_postincidentreview_changelist", "reviews.view_postincidentreview", Part.LEARNING
     ),

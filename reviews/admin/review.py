@@ -9,6 +9,7 @@ from typing import Any, cast
 import django_filters
 from django import forms
 from django.contrib import admin
+from django.contrib.admin.views.main import SEARCH_VAR, ChangeList
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
@@ -16,6 +17,7 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.functional import Promise
+from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
@@ -24,7 +26,7 @@ from agreements.models import ServiceAgreement, Severity
 from config import instants
 from config.admin import READING_METHODS, Button, badge, link, page_of, zoned
 from config.fields import ProseField
-from config.filters import FilteredAdmin, NameFilter, PersonFilter, Tab, days
+from config.filters import FilteredAdmin, FilteredChangeList, NameFilter, PersonFilter, Tab, days
 from config.forms import NATIVE_INPUTS, Done, RowChooser, reason_field
 from config.models import User
 from incidents.admin import badges
@@ -32,8 +34,8 @@ from incidents.admin.verbs import VerbForm, verb
 from incidents.admin.workspace import follow_up
 from incidents.models import Incident
 from incidents.models.incident import Status
-from reviews import lifecycle, owed
-from reviews.admin import writing
+from reviews import lifecycle, owed, search
+from reviews.admin import learning, writing
 from reviews.admin.document import Document
 from reviews.admin.parts import AnswerInline, ContributorInline, FindingInline, LinkInline, PartInline, PickInline
 from reviews.admin.people import COLLEAGUES
@@ -235,6 +237,17 @@ def actions_in_words(review: Any) -> str:
 READ, PREVIEW = "reviews_postincidentreview_read", "reviews_postincidentreview_preview"
 
 
+class ReviewChangeList(FilteredChangeList):
+    """Rows that were searched for say where the words stand."""
+
+    def get_results(self, request: HttpRequest) -> None:
+        super().get_results(request)
+        self.result_list = list(self.result_list)
+        places = search.places(self.result_list, self.query, request.user)
+        for review in self.result_list:
+            review.places = places.get(review.pk, [])
+
+
 @admin.register(PostIncidentReview)
 class PostIncidentReviewAdmin(FilteredAdmin):
     acts = (Submit, Approve, SendBack, Close, PickEntries, Join, Reopen, Waive)
@@ -250,7 +263,7 @@ class PostIncidentReviewAdmin(FilteredAdmin):
     )
     list_select_related = ("incident", "facilitator")
     search_fields = ("incident__words",)
-    search_help_text = _("Reference of the incident, words of its title, client")
+    search_help_text = _("Words of anything that a review says; reference, title or client of its incident")
     export_columns = (
         "incident__reference",
         "incident__title",
@@ -313,7 +326,7 @@ class PostIncidentReviewAdmin(FilteredAdmin):
         wrap = self.admin_site.admin_view
         views: dict[str, Any] = {READ: wrap(self.read_view), PREVIEW: wrap(self.preview_view)}
         own = [path(f"<int:object_id>/{name.rsplit('_', 1)[1]}/", view, name=name) for name, view in views.items()]
-        return [*own, *super().get_urls()]
+        return [*learning.urls(), *own, *super().get_urls()]
 
     def buttons(self, request: HttpRequest, obj: Any) -> list[Button]:
         """Without what this person need not or may not do."""
@@ -386,10 +399,24 @@ class PostIncidentReviewAdmin(FilteredAdmin):
 
     def get_list_display(self, request: HttpRequest) -> Sequence[Any]:
         opened = zoned(PostIncidentReview, "opened_at")
-        return ("__str__", "severity_badge", "facilitator", opened, "actions_done", "status_badge")
+        found = ("found_in",) if request.GET.get(SEARCH_VAR, "").strip() else ()
+        return ("__str__", *found, "severity_badge", "facilitator", opened, "actions_done", "status_badge")
+
+    def get_changelist(self, request: HttpRequest, **options: Any) -> type[ChangeList]:
+        return ReviewChangeList
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        return search.reviews(queryset, search_term, request.user), False
 
     def with_columns(self, rows: QuerySet[Any], reader: Any) -> QuerySet[Any]:
         return rows.prefetch_related("actions")
+
+    @admin.display(description=_("found in"))
+    def found_in(self, review: Any) -> SafeString:
+        lines = ((p.heading, p.before, p.found, p.after) for p in review.places)
+        return format_html_join("", '<p class="found-in"><small>{}:</small> {} <mark>{}</mark> {}</p>', lines)
 
     @admin.display(description=_("severity"))
     def severity_badge(self, review: PostIncidentReview) -> SafeString:

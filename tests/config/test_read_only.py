@@ -89,8 +89,8 @@ def value_of(name: str, route: str) -> str:
         return str(ContentType.objects.get_for_model(Client).pk)
     if name == "request_id":
         return str(Client.history.earliest().request_id)
-    if name == "moment":
-        return "overdue"
+    if name in ("moment", "table"):
+        return {"moment": "overdue", "table": "kinds"}[name]
     if name in ("client_id", "deadline_id"):
         return str({"client_id": Client, "deadline_id": Deadline}[name]._default_manager.earliest("pk").pk)
     app_label, model_name = route.split("/")[:2]
