@@ -220,6 +220,34 @@ def _closed_ones(story: Story, olga: User, max_: User) -> None:
         backbone.then(55 * count, lifecycle.post_update, by=olga, message="Sites are being reconnected one by one.")
     _mended(backbone, "backbone", olga)
     backbone.then(
+        dt.timedelta(days=1),
+        _review,
+        by=olga,
+        summary="A maintenance command took the backbone down, and name servers that lost it withdrew themselves.",
+        client_impact="All clients: for hours no name of their zones could be resolved, whatever else still ran.",
+        findings=(
+            ("No staged rollout", FactorKind.PROCESS, "The command reached every router of the backbone at once."),
+            ("Recovery needs what has failed", FactorKind.TECHNICAL, "Access from afar went over the same backbone."),
+            ("Trust in a check that always held", FactorKind.HUMAN, "The audit of commands had caught every slip."),
+        ),
+        answers=(
+            "Measuring capacity this way was routine, and a tool stopped commands that would do harm.",
+            "The sites were brought back one by one, so that the load did not trip them again.",
+            "Engineers were close to the sites.",
+            "Nobody could get in from afar, and the sites are built to keep people out.",
+            "A drill of the whole backbone failing would have shown that we cannot get in.",
+        ),
+        root_cause="The command was valid; the audit that should have stopped it had a fault.",
+        what_will_change="Commands go to one site first, and sites are reached by a second network.",
+        actions=(
+            ("Send maintenance commands to one site first", max_, 6),
+            ("Reach sites by a second network", olga, 20),
+        ),
+    )
+    backbone.then(dt.timedelta(days=3, hours=20), _complete_review, by=olga, approved_by=max_)
+    backbone.then(dt.timedelta(days=11), _finish, by=max_, what="Send maintenance commands to one site first")
+    backbone.then(dt.timedelta(days=17), _finish, by=olga, what="Reach sites by a second network")
+    backbone.then(
         dt.timedelta(days=3),
         lifecycle.record_told,
         client=fabrikam,
@@ -249,6 +277,7 @@ def _closed_ones(story: Story, olga: User, max_: User) -> None:
         findings=(
             ("No staged rollout", FactorKind.PROCESS, "Rules went to every server at once, as an urgent fix would."),
             ("Unbounded work of one rule", FactorKind.TECHNICAL, "The pattern backtracked on ordinary requests."),
+            ("Recovery needs what has failed", FactorKind.TECHNICAL, "The switch was behind the edge network itself."),
         ),
         answers=(
             "A rule that only logs was taken to be harmless, and rules had always gone out like this.",
@@ -302,7 +331,10 @@ def _under_review(story: Story, olga: User, max_: User) -> None:
         by=max_,
         summary="A valid change of one setting met a fault that had been shipped weeks before.",
         client_impact="",
-        findings=(("Untested settings", FactorKind.TECHNICAL, "The setting had never been used since the release."),),
+        findings=(
+            ("Untested settings", FactorKind.TECHNICAL, "The setting had never been used since the release."),
+            ("Change by a client", FactorKind.EXTERNAL, "A valid change of their own settings set it off."),
+        ),
         answers=(),
         root_cause="The release was tested with the settings that were in use, not with those that were allowed.",
         what_will_change="",
