@@ -37,6 +37,7 @@ from reviews.admin import writing
 from reviews.admin.document import Document
 from reviews.admin.parts import AnswerInline, ContributorInline, FindingInline, LinkInline, PartInline, PickInline
 from reviews.admin.people import COLLEAGUES
+from reviews.admin.share import Share, addresses, editions_in_words
 from reviews.admin.steps import Join, PickEntries, ReviewAct
 from reviews.models import CorrectiveAction, PostIncidentReview, ReviewStatus
 from reviews.models import PostIncidentReviewQuerySet as Reviews
@@ -237,7 +238,7 @@ READ, PREVIEW = "reviews_postincidentreview_read", "reviews_postincidentreview_p
 
 @admin.register(PostIncidentReview)
 class PostIncidentReviewAdmin(FilteredAdmin):
-    acts = (Submit, Approve, SendBack, Close, PickEntries, Join, Reopen, Waive)
+    acts = (Submit, Approve, Share, SendBack, Close, PickEntries, Join, Reopen, Waive)
     form = writing.ReviewForm
     inlines = (AnswerInline, PickInline, FindingInline, ActionInline, ContributorInline, LinkInline)
     filterset_class = ReviewFilter
@@ -271,6 +272,7 @@ class PostIncidentReviewAdmin(FilteredAdmin):
         "status_badge",
         "why_owed",
         *(zoned(PostIncidentReview, name) for name in ("opened_at", "due_at", "approved_at", "completed_at")),
+        "client_editions",
     )
     fieldsets = (
         (None, {"fields": ("incident_link", "status_badge", "facilitator", *readonly_fields[2:])}),
@@ -307,13 +309,24 @@ class PostIncidentReviewAdmin(FilteredAdmin):
             found.widget.attrs |= {"rows": 10, "data-markdown": ""}
         return found
 
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
+        """Knows who reads it: not everybody sees what was sent to every client."""
+        review = super().get_object(request, object_id, from_field)
+        if review is not None:
+            review.reader = request.user
+        return review
+
+    @admin.display(description=_("sent to clients"))
+    def client_editions(self, review: PostIncidentReview) -> SafeString | str:
+        return editions_in_words(review, getattr(review, "reader", None))
+
     # its pages
 
     def get_urls(self) -> list[URLPattern]:
         wrap = self.admin_site.admin_view
         views: dict[str, Any] = {READ: wrap(self.read_view), PREVIEW: wrap(self.preview_view)}
         own = [path(f"<int:object_id>/{name.rsplit('_', 1)[1]}/", view, name=name) for name, view in views.items()]
-        return [*own, *super().get_urls()]
+        return [*own, *addresses(wrap), *super().get_urls()]
 
     def buttons(self, request: HttpRequest, obj: Any) -> list[Button]:
         """Without what this person need not or may not do."""
