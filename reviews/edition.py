@@ -82,23 +82,17 @@ class Edition(Facts):
     findings: tuple[TitledText, ...]
     actions: tuple[ActionFacts, ...]
 
-    @property
-    def is_empty(self) -> bool:
-        """Whether nothing in the review is for the client."""
-        return not (self.texts or self.answers or self.timeline or self.findings or self.actions)
 
-
-def facts(review: PostIncidentReview, client: Client) -> Edition:
+def facts(review: PostIncidentReview, client: Client, marked: Marked | None = None) -> Edition:
     """The edition for this client as the review stands, in its language; read in a fixed number of queries."""
     with translation.override(client.language):
-        return _facts(review, client)
+        return _facts(review, client, marked or Marked.of(review))
 
 
-def _facts(review: PostIncidentReview, client: Client) -> Edition:
+def _facts(review: PostIncidentReview, client: Client, marked: Marked) -> Edition:
     incident = review.incident
     services = incident.affected_services.order_by("service__name").values_list("service__name", flat=True)
     told = _notified_at(incident, client)
-    others = _Others(client)
     return Edition(
         reference=incident.reference,
         title=incident.title,
@@ -111,37 +105,86 @@ def _facts(review: PostIncidentReview, client: Client) -> Edition:
         resolved_at=incident.resolved_at,
         phases=tuple(PhaseFacts(one.name, one.begins_at, one.ends_at) for one in phases.of(incident, told)),
         deadlines=tuple(_deadlines(incident, client)),
-        texts=tuple(_texts(review)),
-        answers=tuple(
-            TitledText(answer.question.text, answer.text)
-            for answer in review.answers.filter(is_for_client=True).exclude(text="").select_related("question")
-        ),
-        timeline=tuple(_entry(pick) for pick in _picks(review) if not _why_left_out(pick, others)),
-        findings=tuple(
-            TitledText(finding.factor.name, finding.explanation)
-            for finding in review.findings.filter(is_for_client=True).select_related("factor")
-        ),
-        actions=tuple(
-            ActionFacts(action.what, action.kind, action.due_on, action.done_on)
-            for action in review.actions.filter(is_for_client=True, dropped_on__isnull=True)
-        ),
+        texts=marked.texts,
+        answers=marked.answers,
+        timeline=marked.timeline(client),
+        findings=marked.findings,
+        actions=marked.actions,
     )
 
 
-def left_out(review: PostIncidentReview, client: Client) -> list[str]:
-    """What is marked for clients and yet stays here, each in a sentence that says why."""
-    others = _Others(client)
-    why = ((pick, _why_left_out(pick, others)) for pick in _picks(review))
-    return [_("“%(entry)s”: %(why)s") % {"entry": pick.entry, "why": reason} for pick, reason in why if reason]
+# ── what is marked for clients ──────────────────────────────────────────────────────────────────────────────────────
 
 
-def strangers_in(edition: Edition, client: Client) -> list[str]:
-    """Names of other clients in what people wrote for this one. The title was told to all of them long ago."""
-    others = _Others(client)
-    written = [text for _name, text in edition.texts]
-    written += [part for one in (*edition.answers, *edition.findings) for part in (one.title, one.text)]
-    written += [action.what for action in edition.actions]
-    return sorted({name for text in written for name in others.named_in(text)})
+@dataclass(frozen=True)
+class Marked:
+    """What of a review is marked for clients, whoever they are, and what of it one of them may read."""
+
+    texts: tuple[tuple[str, str], ...]
+    answers: tuple[TitledText, ...]
+    findings: tuple[TitledText, ...]
+    actions: tuple[ActionFacts, ...]
+    picks: tuple[TimelinePick, ...]
+    clients: tuple[str, ...]  # the names of all that there are
+
+    @classmethod
+    def of(cls, review: PostIncidentReview) -> Marked:
+        """Read in a fixed number of queries."""
+        answers = review.answers.filter(is_for_client=True).exclude(text="").select_related("question")
+        findings = review.findings.filter(is_for_client=True).select_related("factor")
+        actions = review.actions.filter(is_for_client=True, dropped_on__isnull=True)
+        return cls(
+            texts=tuple(_texts(review)),
+            answers=tuple(TitledText(answer.question.text, answer.text) for answer in answers),
+            findings=tuple(TitledText(finding.factor.name, finding.explanation) for finding in findings),
+            actions=tuple(ActionFacts(a.what, a.kind, a.due_on, a.done_on) for a in actions),
+            picks=tuple(review.picks.filter(is_for_client=True).select_related("entry")),
+            clients=tuple(Client.objects.order_by("name").values_list("name", flat=True)),
+        )
+
+    def timeline(self, client: Client) -> tuple[EntryFacts, ...]:
+        told = (pick for pick in self.picks if not self._why_left_out(pick, client))
+        return tuple(EntryFacts(pick.entry.happened_at, _open_text(pick.entry), pick.remark) for pick in told)
+
+    def left_out(self, client: Client) -> list[str]:
+        """What is marked and yet stays here, each in a sentence that says why."""
+        why = ((pick, self._why_left_out(pick, client)) for pick in self.picks)
+        return [_("“%(entry)s”: %(why)s") % {"entry": pick.entry, "why": reason} for pick, reason in why if reason]
+
+    def why_not(self, client: Client) -> str:
+        """Why no edition can be sent to this client, in a sentence; empty if one can."""
+        if not (self.texts or self.answers or self.findings or self.actions or self.timeline(client)):
+            return _("Nothing in this review is marked for clients. Reopen it and mark what they may read.")
+        names = {"client": client, "names": ", ".join(self._strangers(client))}
+        if not names["names"]:
+            return ""
+        return _("What %(client)s would read names %(names)s. Reopen the review and write it otherwise.") % names
+
+    def _why_left_out(self, pick: TimelinePick, client: Client) -> str:
+        said = _open_text(pick.entry), pick.remark
+        if not any(text.strip() for text in said):
+            return _("it is internal and has no remark that could stand for it.")
+        names = self._named_in(said, client)
+        return _("it names %(names)s.") % {"names": ", ".join(names)} if names else ""
+
+    def _strangers(self, client: Client) -> list[str]:
+        """Other clients that people wrote of in what is for this one. The title was told to all of them long ago."""
+        said = [text for _name, text in self.texts]
+        said += [part for one in (*self.answers, *self.findings) for part in (one.title, one.text)]
+        said += [action.what for action in self.actions]
+        return self._named_in(said, client)
+
+    def _named_in(self, texts: Iterable[str], client: Client) -> list[str]:
+        """As whole words; the client's own name may hold another's, as “Northwind Traders” does “Northwind”."""
+        own = client.name.casefold()
+        said = "\n".join(texts).casefold().replace(own, " ")
+        others = (name for name in self.clients if name.casefold() != own and name.casefold() in said)
+        return [name for name in others if re.search(rf"(?<!\w){re.escape(name.casefold())}(?!\w)", said)]
+
+
+def _open_text(entry: TimelineEntry) -> str:
+    """An internal entry never leaves the house, whatever is said of it: its remark can stand for it."""
+    return entry.text if entry.is_client_visible else ""
 
 
 # ── the parts ───────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -169,37 +212,3 @@ def _notified_at(incident: Incident, client: Client) -> dt.datetime | None:
     mails = Notice.objects.filter(incident=incident, client=client, kind__in=phases.TELLING, accepted_at__isnull=False)
     instants = [*met.values_list("met_at", flat=True), *mails.values_list("accepted_at", flat=True)]
     return min(filter(None, instants), default=None)
-
-
-def _picks(review: PostIncidentReview) -> Iterable[TimelinePick]:
-    return review.picks.filter(is_for_client=True).select_related("entry")
-
-
-def _entry(pick: TimelinePick) -> EntryFacts:
-    return EntryFacts(pick.entry.happened_at, _open_text(pick.entry), pick.remark)
-
-
-def _open_text(entry: TimelineEntry) -> str:
-    """An internal entry never leaves the house, whatever is said of it: its remark can stand for it."""
-    return entry.text if entry.is_client_visible else ""
-
-
-def _why_left_out(pick: TimelinePick, others: _Others) -> str:
-    if not (_open_text(pick.entry) or pick.remark.strip()):
-        return _("it is internal and has no remark that could stand for it.")
-    names = others.named_in(_open_text(pick.entry)) + others.named_in(pick.remark)
-    return _("it names %(names)s.") % {"names": ", ".join(dict.fromkeys(names))} if names else ""
-
-
-class _Others:
-    """All clients but one, by name; read once."""
-
-    def __init__(self, client: Client) -> None:
-        names = Client.objects.exclude(pk=client.pk).exclude(name=client.name).values_list("name", flat=True)
-        # its own name may hold another's: "Northwind" in "Northwind Traders"
-        self._own = client.name.casefold()
-        self._names = {name: re.compile(rf"(?<!\w){re.escape(name.casefold())}(?!\w)") for name in names}
-
-    def named_in(self, text: str) -> list[str]:
-        said = text.casefold().replace(self._own, " ")
-        return [name for name, pattern in self._names.items() if name.casefold() in said and pattern.search(said)]

@@ -7,54 +7,131 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('agreements', '0016_pseudonymise_roles'),
-        ('incidents', '0020_resolved_index'),
+        ("agreements", "0016_pseudonymise_roles"),
+        ("incidents", "0020_resolved_index"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
     operations = [
         migrations.AlterField(
-            model_name='historicalnotice',
-            name='kind',
-            field=models.CharField(choices=[('client_notice', 'Client notice'), ('holding_notice', 'Holding notice'), ('update', 'Update'), ('report', 'Report'), ('warning', 'Warning to the client'), ('staff_warning', 'Warning to staff'), ('overdue', 'Overdue'), ('alarm', 'Alarm to operators'), ('canary', 'Canary'), ('test', 'Test mail')], max_length=20, verbose_name='kind'),
+            model_name="historicalnotice",
+            name="kind",
+            field=models.CharField(
+                choices=[
+                    ("client_notice", "Client notice"),
+                    ("holding_notice", "Holding notice"),
+                    ("update", "Update"),
+                    ("report", "Report"),
+                    ("warning", "Warning to the client"),
+                    ("staff_warning", "Warning to staff"),
+                    ("overdue", "Overdue"),
+                    ("alarm", "Alarm to operators"),
+                    ("canary", "Canary"),
+                    ("test", "Test mail"),
+                ],
+                max_length=20,
+                verbose_name="kind",
+            ),
         ),
         migrations.AlterField(
-            model_name='notice',
-            name='kind',
-            field=models.CharField(choices=[('client_notice', 'Client notice'), ('holding_notice', 'Holding notice'), ('update', 'Update'), ('report', 'Report'), ('warning', 'Warning to the client'), ('staff_warning', 'Warning to staff'), ('overdue', 'Overdue'), ('alarm', 'Alarm to operators'), ('canary', 'Canary'), ('test', 'Test mail')], max_length=20, verbose_name='kind'),
+            model_name="notice",
+            name="kind",
+            field=models.CharField(
+                choices=[
+                    ("client_notice", "Client notice"),
+                    ("holding_notice", "Holding notice"),
+                    ("update", "Update"),
+                    ("report", "Report"),
+                    ("warning", "Warning to the client"),
+                    ("staff_warning", "Warning to staff"),
+                    ("overdue", "Overdue"),
+                    ("alarm", "Alarm to operators"),
+                    ("canary", "Canary"),
+                    ("test", "Test mail"),
+                ],
+                max_length=20,
+                verbose_name="kind",
+            ),
         ),
         migrations.CreateModel(
-            name='Attachment',
+            name="Attachment",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.CharField(max_length=120, validators=[django.core.validators.RegexValidator('^[A-Za-z0-9][A-Za-z0-9._-]*\\Z')], verbose_name='name')),
-                ('media_type', models.CharField(max_length=60, validators=[django.core.validators.RegexValidator('^[a-z]+/[a-z0-9.+-]+\\Z')], verbose_name='media type')),
-                ('content', models.BinaryField(verbose_name='content')),
-                ('sha256', models.CharField(max_length=64, verbose_name='SHA-256')),
-                ('made_at', models.DateTimeField(verbose_name='made at')),
-                ('client', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='agreements.client', verbose_name='client')),
-                ('incident', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='attachments', to='incidents.incident', verbose_name='incident')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "name",
+                    models.CharField(
+                        max_length=120,
+                        validators=[django.core.validators.RegexValidator("^[A-Za-z0-9][A-Za-z0-9._-]*\\Z")],
+                        verbose_name="name",
+                    ),
+                ),
+                (
+                    "media_type",
+                    models.CharField(
+                        max_length=60,
+                        validators=[django.core.validators.RegexValidator("^[a-z]+/[a-z0-9.+-]+\\Z")],
+                        verbose_name="media type",
+                    ),
+                ),
+                ("content", models.BinaryField(verbose_name="content")),
+                ("sha256", models.CharField(max_length=64, verbose_name="SHA-256")),
+                ("made_at", models.DateTimeField(verbose_name="made at")),
+                (
+                    "client",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="agreements.client",
+                        verbose_name="client",
+                    ),
+                ),
+                (
+                    "incident",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="attachments",
+                        to="incidents.incident",
+                        verbose_name="incident",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'attachment',
-                'verbose_name_plural': 'attachments',
-                'ordering': ('pk',),
+                "verbose_name": "attachment",
+                "verbose_name_plural": "attachments",
+                "ordering": ("pk",),
             },
         ),
         migrations.AddField(
-            model_name='historicalnotice',
-            name='attachment',
-            field=models.ForeignKey(blank=True, db_constraint=False, null=True, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', to='incidents.attachment', verbose_name='attachment'),
+            model_name="historicalnotice",
+            name="attachment",
+            field=models.ForeignKey(
+                blank=True,
+                db_constraint=False,
+                null=True,
+                on_delete=django.db.models.deletion.DO_NOTHING,
+                related_name="+",
+                to="incidents.attachment",
+                verbose_name="attachment",
+            ),
         ),
         migrations.AddField(
-            model_name='notice',
-            name='attachment',
-            field=models.ForeignKey(blank=True, db_index=False, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='notices', to='incidents.attachment', verbose_name='attachment'),
+            model_name="notice",
+            name="attachment",
+            field=models.ForeignKey(
+                blank=True,
+                db_index=False,
+                null=True,
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="notices",
+                to="incidents.attachment",
+                verbose_name="attachment",
+            ),
         ),
         migrations.AddIndex(
-            model_name='notice',
-            index=models.Index(condition=models.Q(('attachment__isnull', False)), fields=['attachment'], name='notice_attachment'),
+            model_name="notice",
+            index=models.Index(
+                condition=models.Q(("attachment__isnull", False)), fields=["attachment"], name="notice_attachment"
+            ),
         ),
     ]

@@ -30,8 +30,9 @@ from config.forms import Done, reason_field
 from incidents import acknowledgement_link, letter
 from incidents.admin.files import as_file
 from incidents.lifecycle import affected_clients
-from reviews import edition, lifecycle
+from reviews import lifecycle
 from reviews.admin.steps import ReviewAct
+from reviews.edition import Marked
 from reviews.lifecycle.sharing import SHAREABLE
 from reviews.models import ClientEdition, PostIncidentReview
 
@@ -75,10 +76,10 @@ class Share(ReviewAct):
     @property
     def readers(self) -> Iterator[tuple[Any, lifecycle.Standing, list[str], str]]:
         """For each client its box, where it stands, what is left out for it, and why it could not be made."""
+        marked = Marked.of(self.subject)
         for box, standing in zip(self["clients"], self.standings, strict=True):
-            found = edition.facts(self.subject, standing.client)
-            refusal = lifecycle.why_not(found, standing.client)
-            yield box, standing, edition.left_out(self.subject, standing.client), refusal
+            client = standing.client
+            yield box, standing, marked.left_out(client), marked.why_not(client)
 
     def explanation(self) -> str | Promise:
         return _(

@@ -20,6 +20,7 @@ from incidents.lifecycle import Refused, affected_clients
 from incidents.lifecycle.verb import log
 from incidents.models import Attachment, Deadline, Incident
 from reviews import edition, edition_document
+from reviews.edition import Marked
 from reviews.lifecycle.verb import refuse_unless, refuse_unless_steering, verb
 from reviews.models import ClientEdition, PostIncidentReview, ReviewStatus
 
@@ -59,9 +60,10 @@ def share(
             names = {"names": ", ".join(client.name for client in late)}
             raise Refused({"late_reason": _("The report is overdue for %(names)s: say why. It is kept.") % names})
         directory = notices.Directory([review.incident], {client.pk for client in clients})
+        marked = Marked.of(review)
         editions, mails, unreachable = [], 0, []
         for client in clients:
-            prepared = prepare(review, client, directory=directory, now=now)
+            prepared = prepare(review, client, marked=marked, directory=directory, now=now)
             if not prepared.draft.mails:
                 notices.queue(prepared.draft.rows)
                 unreachable.append(client)
@@ -113,12 +115,18 @@ class Prepared:
 
 
 def prepare(
-    review: PostIncidentReview, client: Client, *, now: dt.datetime, directory: notices.Directory | None = None
+    review: PostIncidentReview,
+    client: Client,
+    *,
+    now: dt.datetime,
+    marked: Marked | None = None,
+    directory: notices.Directory | None = None,
 ) -> Prepared:
     """The edition, its PDF and its mails. Refused where nothing is for this client, or something names another."""
-    found = edition.facts(review, client)
-    if refusal := why_not(found, client):
+    marked = marked or Marked.of(review)
+    if refusal := marked.why_not(client):
         raise Refused(refusal)
+    found = edition.facts(review, client, marked)
     version = review.editions.filter(client=client).count() + 1
     with translation.override(client.language):
         document = edition_document.document_of(found, client, made_at=now)
@@ -136,16 +144,6 @@ def prepare(
     directory = directory or notices.Directory([review.incident], {client.pk})
     draft = notices.draft_report(review.incident, client, directory, now=now, report=report, number=version)
     return Prepared(review, client, version, document, attachment, draft)
-
-
-def why_not(found: edition.Edition, client: Client) -> str:
-    """Why this cannot be sent to the client, in a sentence; empty if it can."""
-    if found.is_empty:
-        return _("Nothing in this review is marked for clients. Reopen it and mark what they may read.")
-    names = {"client": client, "names": ", ".join(edition.strangers_in(found, client))}
-    if not names["names"]:
-        return ""
-    return _("What %(client)s would read names %(names)s. Reopen the review and write it otherwise.") % names
 
 
 # ── who is to be told ───────────────────────────────────────────────────────────────────────────────────────────────
