@@ -272,7 +272,6 @@ class PostIncidentReviewAdmin(FilteredAdmin):
         "status_badge",
         "why_owed",
         *(zoned(PostIncidentReview, name) for name in ("opened_at", "due_at", "approved_at", "completed_at")),
-        "client_editions",
     )
     fieldsets = (
         (None, {"fields": ("incident_link", "status_badge", "facilitator", *readonly_fields[2:])}),
@@ -309,17 +308,6 @@ class PostIncidentReviewAdmin(FilteredAdmin):
             found.widget.attrs |= {"rows": 10, "data-markdown": ""}
         return found
 
-    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
-        """Knows who reads it: not everybody sees what was sent to every client."""
-        review = super().get_object(request, object_id, from_field)
-        if review is not None:
-            review.reader = request.user
-        return review
-
-    @admin.display(description=_("sent to clients"))
-    def client_editions(self, review: PostIncidentReview) -> SafeString | str:
-        return editions_in_words(review, getattr(review, "reader", None))
-
     # its pages
 
     def get_urls(self) -> list[URLPattern]:
@@ -353,6 +341,7 @@ class PostIncidentReviewAdmin(FilteredAdmin):
             "document": Document(review, request.user, timezone.now()),
             "buttons": self.buttons(request, review),
             "status": self.status_badge(review),
+            "editions": editions_in_words(review, request.user),
             "read_url": reverse(f"admin:{READ}", args=[review.pk]),
             "preview_url": reverse(f"admin:{PREVIEW}", args=[review.pk]),
         }

@@ -183,7 +183,7 @@ def addresses(within: Callable[..., Any]) -> list[URLPattern]:
     return [path(route, within(_reading(view)), name=name) for route, view, name in pages]
 
 
-def editions_in_words(review: PostIncidentReview, reader: Any) -> SafeString | str:
+def editions_in_words(review: PostIncidentReview, reader: Any) -> SafeString:
     """What was sent to the clients that the reader sees, each with its page and its PDF."""
     editions = scope.visible(ClientEdition.objects.filter(review=review), reader)
     lines = [
@@ -199,5 +199,4 @@ def editions_in_words(review: PostIncidentReview, reader: Any) -> SafeString | s
         .order_by("client__name", "version")
         .defer("html", "text", "attachment__content")
     ]
-    shown = format_html_join("", '<div><a href="{}">{}</a> · {} · <a href="{}" download="{}">{}</a></div>', lines)
-    return shown or _now("none so far")
+    return format_html_join("", '<div><a href="{}">{}</a> · {} · <a href="{}" download="{}">{}</a></div>', lines)
