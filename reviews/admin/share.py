@@ -103,8 +103,8 @@ class Share(ReviewAct):
 def _review(request: HttpRequest, object_id: int) -> PostIncidentReview:
     if not request.user.has_perm("reviews.view_postincidentreview"):
         raise PermissionDenied
-    reviews = PostIncidentReview.objects.select_related("incident")
-    return get_object_or_404(scope.visible(reviews, request.user), pk=object_id)
+    reviews = scope.visible(PostIncidentReview.objects.select_related("incident"), request.user)
+    return get_object_or_404(reviews, pk=object_id)
 
 
 def _prepared(request: HttpRequest, object_id: int, client_id: int) -> lifecycle.Prepared:
