@@ -344,7 +344,7 @@ def test_hostile_markdown_comes_out_harmless(
     for html in (kept.html, mail.html):
         assert not re.search(r"<(script|img|iframe|svg|style|b)[ >]", html)
         tags = " ".join(re.findall(r"<[^>]*>", html))
-        assert not re.search(r"""(href|src)="?(?!https://|mailto:|http://)""", tags)
+        assert not re.search(r'(href|src)="(?!https://|mailto:|http://)', tags)
         assert "javascript:" not in tags
         assert "&lt;script&gt;" in html
         assert 'rel="noopener noreferrer nofollow"' in html
