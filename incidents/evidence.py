@@ -7,11 +7,9 @@ in incidents/evidence_document.py. Nothing in here may be about another client o
 from __future__ import annotations
 
 import datetime as dt
-import hashlib
-import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from django.conf import settings
@@ -21,6 +19,7 @@ from django.utils import translation
 from agreements.models import Client, Obligation, ServiceAgreement
 from agreements.models.commitment import event_in_words
 from incidents import acknowledgement_link, letter, retention
+from incidents.document import Facts
 from incidents.models import (
     AffectedAgreement,
     Deadline,
@@ -34,11 +33,14 @@ from incidents.models import (
 from incidents.models.deadline import read_terms
 from incidents.models.notice import NoticeKind
 
-#: The form of `Evidence.canonical`; a new number when its fields change, so that old digests are not taken for wrong.
-FORM = 1
-
 #: What is written to clients. Every other kind is for colleagues and appears in no evidence.
-CLIENT_KINDS = (NoticeKind.CLIENT_NOTICE, NoticeKind.HOLDING_NOTICE, NoticeKind.UPDATE, NoticeKind.WARNING)
+CLIENT_KINDS = (
+    NoticeKind.CLIENT_NOTICE,
+    NoticeKind.HOLDING_NOTICE,
+    NoticeKind.UPDATE,
+    NoticeKind.REPORT,
+    NoticeKind.WARNING,
+)
 #: What a client is told; a deadline of these that no notice met was met by other means.
 TOLD = (Obligation.NOTIFY, Obligation.UPDATE, Obligation.REPORT)
 #: The instants of an incident that bear on what is owed, in the order of its life.
@@ -149,7 +151,7 @@ class ToldFacts:
 
 
 @dataclass(frozen=True)
-class Evidence:
+class Evidence(Facts):
     reference: str
     title: str
     severity: str
@@ -162,22 +164,6 @@ class Evidence:
     obligations: tuple[ObligationFacts, ...]
     notices: tuple[NoticeFacts, ...]
     told: tuple[ToldFacts, ...]
-
-    def canonical(self) -> bytes:
-        """The facts as JSON with sorted keys and every instant in UTC: equal facts give equal bytes."""
-        facts = {"form": FORM, **asdict(self)}
-        said = json.dumps(facts, default=_in_utc, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-        return said.encode("utf-8", "backslashreplace")
-
-    def digest(self) -> str:
-        """SHA-256 of `canonical`, in hexadecimal."""
-        return hashlib.sha256(self.canonical()).hexdigest()
-
-
-def _in_utc(value: Any) -> str:
-    if isinstance(value, dt.datetime):
-        return value.astimezone(dt.UTC).isoformat(timespec="microseconds")
-    raise TypeError(type(value))
 
 
 # ── gathering ───────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -1,25 +1,33 @@
 """Evidence in words: one document of plain blocks, which the web page and the PDF both lay out and neither adds to.
 
-Every value is a text of its own in a cell of its own, so that nothing in it can run into its neighbours, whatever
-its direction or length. The document is in English.
+The document is in English.
 """
 
 from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any, ClassVar, Literal
 
 from django.conf import settings
 from django.utils import translation
-from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from agreements.explanation import length
 from agreements.models import Obligation, Severity
-from config import zones
+from incidents.document import (
+    NOTHING,
+    Block,
+    Cell,
+    Document,
+    Fields,
+    Heading,
+    Paragraph,
+    Table,
+    Verbatim,
+    cell,
+    exactly,
+)
 from incidents.evidence import AttemptFacts, Evidence, NoticeFacts, ObligationFacts, ToldFacts
 from incidents.models import Standing
 from incidents.models.incident import Status
@@ -43,83 +51,7 @@ INSTANTS = {
     "resolved_at": gettext_lazy("Resolved"),
     "reopened_at": gettext_lazy("Reopened"),
 }
-NOTHING = "–"
 SECOND = dt.timedelta(seconds=1)
-
-# ── what a document is made of ──────────────────────────────────────────────────────────────────────────────────────
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One value: its lines, each shown by itself.
-
-    `form` is "time" for instants, which are not broken, "code" for what a machine wrote and is compared by letter.
-    """
-
-    lines: tuple[str, ...]
-    form: Literal["", "time", "code"] = ""
-
-
-@dataclass(frozen=True)
-class Heading:
-    kind: ClassVar[str] = "heading"
-    text: str
-    level: int  # 2 for a part, 3 for one thing in it
-
-
-@dataclass(frozen=True)
-class Paragraph:
-    kind: ClassVar[str] = "paragraph"
-    text: str
-
-
-@dataclass(frozen=True)
-class Fields:
-    """Pairs of a label and its value."""
-
-    kind: ClassVar[str] = "fields"
-    rows: tuple[tuple[str, Cell], ...]
-
-
-@dataclass(frozen=True)
-class Table:
-    """`shares` says how the width is divided among the columns."""
-
-    kind: ClassVar[str] = "table"
-    caption: str
-    columns: tuple[str, ...]
-    shares: tuple[int, ...]
-    rows: tuple[tuple[Cell, ...], ...]
-
-
-@dataclass(frozen=True)
-class Verbatim:
-    """A text exactly as it is elsewhere: its spaces and line breaks count."""
-
-    kind: ClassVar[str] = "verbatim"
-    label: str
-    text: str
-    is_mail: bool = False
-
-
-Block = Heading | Paragraph | Fields | Table | Verbatim
-
-
-@dataclass(frozen=True)
-class Document:
-    """`running` stands at the foot of every page, `made` and `digest` at the end."""
-
-    title: str
-    subtitle: str
-    running: str
-    language: str
-    blocks: tuple[Block, ...]
-    made: str
-    digest: str
-    digest_note: str
-
-    def to_json(self) -> dict[str, Any]:
-        return {**asdict(self), "blocks": [{"kind": block.kind, **asdict(block)} for block in self.blocks]}
 
 
 def document_of(evidence: Evidence, *, made_at: dt.datetime, made_by: str) -> Document:
@@ -145,14 +77,6 @@ def document_of(evidence: Evidence, *, made_at: dt.datetime, made_by: str) -> Do
                 "SHA-256 this is; it stays the same for as long as no fact changes, whoever makes the document."
             ),
         )
-
-
-def exactly(instant: dt.datetime, zone_name: str) -> str:
-    """`Tue 24 Nov 2026, 05:10:00 EST`: to the second, with the zone."""
-    local = instant.astimezone(zones.zone(zone_name))
-    name = local.tzname() or ""
-    label = f"UTC{name}" if name.startswith(("+", "-")) else name
-    return f"{date_format(local, 'D j M Y')}, {local:%H:%M:%S} {label}"
 
 
 # ── the words ───────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -184,16 +108,16 @@ class _Words:
             )
         )
         rows = [
-            (_("Incident"), _cell(facts.reference, facts.title)),
-            (_("Client"), _cell(facts.client)),
-            (_("Client's time zone"), _cell(facts.time_zone)),
-            (_("Severity"), _cell(str(Severity(facts.severity).label))),
-            (_("Status"), _cell(self._status())),
+            (_("Incident"), cell(facts.reference, facts.title)),
+            (_("Client"), cell(facts.client)),
+            (_("Client's time zone"), cell(facts.time_zone)),
+            (_("Severity"), cell(str(Severity(facts.severity).label))),
+            (_("Status"), cell(self._status())),
         ]
         yield Heading(_("The incident"), 2)
         known = ((name, at) for name, at in facts.instants if self._is_said(name, at))
         yield Fields(
-            (*rows, *((str(INSTANTS[name]), _cell(self._line(at), none=_("not recorded"))) for name, at in known))
+            (*rows, *((str(INSTANTS[name]), cell(self._line(at), none=_("not recorded"))) for name, at in known))
         )
 
     def _status(self) -> str:
@@ -213,9 +137,9 @@ class _Words:
             yield Heading(agreement.reference, 3)
             yield Fields(
                 (
-                    (_("Version"), _cell(str(agreement.version))),
-                    (_("In force from"), _cell(self._line(agreement.effective_at))),
-                    (_("In force until"), _cell(self._line(agreement.ends_at), none=_("further notice"))),
+                    (_("Version"), cell(str(agreement.version))),
+                    (_("In force from"), cell(self._line(agreement.effective_at))),
+                    (_("In force until"), cell(self._line(agreement.ends_at), none=_("further notice"))),
                 )
             )
             yield Verbatim(_("The clause"), agreement.clause)
@@ -236,11 +160,11 @@ class _Words:
             shares=(7, 38, 37, 37, 18),
             rows=tuple(
                 (
-                    _cell(f"O{number}"),
-                    _cell(_what(one), one.terms),
+                    cell(f"O{number}"),
+                    cell(_what(one), one.terms),
                     self._at(one.due_at, _no_due_time(one)),
                     self._at(one.met_at),
-                    _cell(str(Standing(one.standing).label)),
+                    cell(str(Standing(one.standing).label)),
                 )
                 for number, one in enumerate(owed, start=1)
             ),
@@ -251,25 +175,25 @@ class _Words:
 
     def _obligation(self, one: ObligationFacts) -> Iterable[tuple[str, Cell]]:
         clause = _("clause %(number)s") % {"number": one.clause_number} if one.clause_number else ""
-        yield _("Agreement"), _cell(one.agreement, clause)
-        yield _("Severity"), _cell(str(Severity(one.severity).label))
-        yield _("Terms"), _cell(one.terms)
-        yield _("Counted from"), _cell(one.counted_from)
+        yield _("Agreement"), cell(one.agreement, clause)
+        yield _("Severity"), cell(str(Severity(one.severity).label))
+        yield _("Terms"), cell(one.terms)
+        yield _("Counted from"), cell(one.counted_from)
         if one.cycle > 1:
-            yield _("Cycle"), _cell(str(one.cycle))
-        yield _("Started"), _cell(self._line(one.started_at), none=_("not yet: that has not happened"))
-        yield _("Due"), _cell(self._line(one.due_at), none=_no_due_time(one))
+            yield _("Cycle"), cell(str(one.cycle))
+        yield _("Started"), cell(self._line(one.started_at), none=_("not yet: that has not happened"))
+        yield _("Due"), cell(self._line(one.due_at), none=_no_due_time(one))
         for pause in one.pauses:
             ends = self._line(pause.ends_at) if pause.ends_at else _("not yet")
-            yield _("Clock stopped"), _cell(self._line(pause.begins_at), pause.why)
-            yield _("Clock went on"), _cell(ends)
+            yield _("Clock stopped"), cell(self._line(pause.begins_at), pause.why)
+            yield _("Clock went on"), cell(ends)
         if one.ended_at:
-            yield _("Ended, no longer owed"), _cell(self._line(one.ended_at), one.end_reason)
+            yield _("Ended, no longer owed"), cell(self._line(one.ended_at), one.end_reason)
         else:
-            yield _("Met"), _cell(self._line(one.met_at), _margin(one), none=_("not met"))
+            yield _("Met"), cell(self._line(one.met_at), _margin(one), none=_("not met"))
         if one.met_by:
-            yield _("Met by notice"), _cell(", ".join(self.numbers[message_id] for message_id in one.met_by))
-        yield _("Standing"), _cell(str(Standing(one.standing).label))
+            yield _("Met by notice"), cell(", ".join(self.numbers[message_id] for message_id in one.met_by))
+        yield _("Standing"), cell(str(Standing(one.standing).label))
 
     # the notices
 
@@ -291,11 +215,11 @@ class _Words:
             shares=(7, 38, 37, 37, 18),
             rows=tuple(
                 (
-                    _cell(self.numbers[notice.message_id]),
-                    _cell(_kind(notice), notice.recipient_address),
+                    cell(self.numbers[notice.message_id]),
+                    cell(_kind(notice), notice.recipient_address),
                     self._at(notice.accepted_at),
                     self._at(notice.acknowledgement.at if notice.acknowledgement else None),
-                    _cell(str(NoticeState(notice.state).label)),
+                    cell(str(NoticeState(notice.state).label)),
                 )
                 for notice in sent
             ),
@@ -310,26 +234,26 @@ class _Words:
 
     def _notice(self, notice: NoticeFacts) -> Iterable[tuple[str, Cell]]:
         if notice.incident != self.evidence.reference:
-            yield _("Sent in"), _cell(notice.incident, _("which was merged into this incident"))
-        yield _("To"), _cell(notice.recipient_name, notice.recipient_address)
-        yield _("Subject"), _cell(notice.subject)
+            yield _("Sent in"), cell(notice.incident, _("which was merged into this incident"))
+        yield _("To"), cell(notice.recipient_name, notice.recipient_address)
+        yield _("Subject"), cell(notice.subject)
         yield _("Message-ID"), _code(notice.message_id)
-        yield _("Made"), _cell(self._line(notice.made_at))
-        yield _("To be sent by"), _cell(self._line(notice.due_at))
+        yield _("Made"), cell(self._line(notice.made_at))
+        yield _("To be sent by"), cell(self._line(notice.due_at))
         if notice.is_marked_late:
-            yield _("Late"), _cell(_("It went out late and says so in its first lines."))
+            yield _("Late"), cell(_("It went out late and says so in its first lines."))
         if notice.is_fallback:
-            yield _("Form"), _cell(_("The bare facts, because its usual form could not be made."))
-        yield _("State"), _cell(str(NoticeState(notice.state).label), notice.state_reason)
+            yield _("Form"), cell(_("The bare facts, because its usual form could not be made."))
+        yield _("State"), cell(str(NoticeState(notice.state).label), notice.state_reason)
         if notice.sent_instead:
-            yield _("Sent instead"), _cell(self.numbers[notice.sent_instead])
+            yield _("Sent instead"), cell(self.numbers[notice.sent_instead])
         yield from self._acceptance(notice)
         yield _("Acknowledged"), self._acknowledged(notice)
 
     def _acceptance(self, notice: NoticeFacts) -> Iterable[tuple[str, Cell]]:
         is_said_by_us = notice.state == NoticeState.HANDLED  # a person found out that it arrived, no server said so
         label = _("Counted as arrived") if notice.accepted_at and is_said_by_us else _("Accepted")
-        yield label, _cell(self._line(notice.accepted_at), none=_("by no mail server"))
+        yield label, cell(self._line(notice.accepted_at), none=_("by no mail server"))
         if server := _accepted_by(notice):
             yield _("Accepted by"), _code(server, notice.server_answer)
         elif notice.server_answer:
@@ -338,10 +262,10 @@ class _Words:
     def _acknowledged(self, notice: NoticeFacts) -> Cell:
         given = notice.acknowledgement
         if given is None:
-            return _cell(_("no acknowledgement was given"))
+            return cell(_("no acknowledgement was given"))
         where = _("from the network address %(address)s") % {"address": given.from_address}
         program = _("with the program %(program)s") % {"program": given.user_agent}
-        return _cell(self._line(given.at), where if given.from_address else "", program if given.user_agent else "")
+        return cell(self._line(given.at), where if given.from_address else "", program if given.user_agent else "")
 
     def _attempts(self, attempts: Sequence[AttemptFacts]) -> Table:
         return Table(
@@ -352,9 +276,9 @@ class _Words:
                 (
                     self._at(attempt.at),
                     _code(attempt.server),
-                    _cell(str(Outcome(attempt.outcome).label), _while(attempt)),
+                    cell(str(Outcome(attempt.outcome).label), _while(attempt)),
                     _code(_answer(attempt)),
-                    _cell(_("%(ms)d ms") % {"ms": attempt.elapsed_ms}),
+                    cell(_("%(ms)d ms") % {"ms": attempt.elapsed_ms}),
                 )
                 for attempt in attempts
             ),
@@ -375,10 +299,10 @@ class _Words:
 
     def _told_row(self, told: ToldFacts) -> tuple[Cell, ...]:
         return (
-            _cell(str(Obligation(told.obligation).label), told.agreement),
+            cell(str(Obligation(told.obligation).label), told.agreement),
             self._at(told.at),
             self._at(told.recorded_at),
-            _cell(told.words or _("kept in our internal records")),
+            cell(told.words or _("kept in our internal records")),
         )
 
     # instants
@@ -396,14 +320,8 @@ class _Words:
         return Cell(self._in_both_zones(instant), form="time") if instant else Cell((none,))
 
 
-def _cell(*lines: str, none: str = NOTHING) -> Cell:
-    """The lines that say something, each on one line of its own."""
-    said = tuple(line for text in lines for line in text.splitlines() if line.strip())
-    return Cell(said or (none,))
-
-
 def _code(*lines: str) -> Cell:
-    return Cell(_cell(*lines).lines, form="code" if any(lines) else "")
+    return Cell(cell(*lines).lines, form="code" if any(lines) else "")
 
 
 def _what(one: ObligationFacts) -> str:

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import base64
 import datetime as dt
 import functools
 import hashlib
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from email.charset import QP, Charset
 from email.header import Header
 from email.utils import format_datetime, formataddr, parseaddr
 
 from django.conf import settings
+from django.core.exceptions import ValidationError
 from django.utils.html import format_html
+from django.utils.translation import gettext as _
 
 from config.fields import ascii_address, validate_single_line
-from incidents.models import Notice
+from incidents.models import Attachment, Notice
 
 #: Where the HTML of a client's notice takes the sentence that it is late. What people type cannot make one.
 LATE_NOTE_PLACE = "<!-- late note -->"
@@ -66,9 +70,10 @@ def as_mail(notice: Notice, now: dt.datetime) -> bytes:
     Written line by line, in a fifth of the time that the standard library takes for the same bytes. Raises
     ValidationError for a header with a line break: nothing lets one in; if something does, it does not get out.
     """
-    boundary = _boundary(notice)
+    boundary, whole = _boundary(notice), _boundary(notice, "whole")
+    bodies = f'multipart/alternative; boundary="{boundary}"'
     headers = {
-        "Content-Type": f'multipart/alternative; boundary="{boundary}"',
+        "Content-Type": f'multipart/mixed; boundary="{whole}"' if notice.attachment else bodies,
         "MIME-Version": "1.0",
         "From": _own_address(settings.NOTICE_FROM),
         "To": _mailbox("To", notice.recipient_name, notice.recipient_address),
@@ -82,9 +87,28 @@ def as_mail(notice: Notice, now: dt.datetime) -> bytes:
         "X-Auto-Response-Suppress": "All",
     }
     head = "".join(f"{name}: {value}\n" for name, value in headers.items())
-    parts = (_part(text_of(notice), "plain"), _part(html_of(notice), "html"))
-    mail = head + "".join(f"\n--{boundary}\n{part}" for part in parts) + f"\n--{boundary}--\n"
-    return mail.replace("\n", "\r\n").encode("ascii")
+    text = _joined((_part(text_of(notice), "plain"), _part(html_of(notice), "html")), boundary)
+    if notice.attachment is not None:
+        text = _joined((f"Content-Type: {bodies}\n{text}", _file(notice.attachment)), whole)
+    return f"{head}{text}".replace("\n", "\r\n").encode("ascii")
+
+
+def _joined(parts: Iterable[str], boundary: str) -> str:
+    return "".join(f"\n--{boundary}\n{part}" for part in parts) + f"\n--{boundary}--\n"
+
+
+def _file(attachment: Attachment) -> str:
+    """Raises ValidationError where it is not what was made, or its name is more than a plain one."""
+    attachment.clean_fields(exclude=("incident", "client"))
+    if not attachment.is_whole:
+        raise ValidationError(_("The attachment %(name)s is not what was made."), params={"name": attachment.name})
+    return f"""\
+Content-Type: {attachment.media_type}; name="{attachment.name}"
+MIME-Version: 1.0
+Content-Transfer-Encoding: base64
+Content-Disposition: attachment; filename="{attachment.name}"
+
+{base64.encodebytes(attachment.data).decode()}"""
 
 
 def _part(body: str, kind: str) -> str:
@@ -118,9 +142,9 @@ def _mailbox(header: str, name: str, address: str) -> str:
     return formataddr((name, address)) if words == name else f"{words}\n <{address}>"
 
 
-def _boundary(notice: Notice) -> str:
+def _boundary(notice: Notice, of: str = "") -> str:
     """The line between the parts: no encoded body can hold it, for there "=" is never followed by "_"."""
-    return f"=_{hashlib.sha256(notice.message_id.encode()).hexdigest()[:32]}"
+    return f"=_{hashlib.sha256(f'{notice.message_id}{of}'.encode()).hexdigest()[:32]}"
 
 
 @functools.cache

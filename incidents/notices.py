@@ -22,6 +22,7 @@ from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils import translation
 from django.utils.html import linebreaks
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -31,7 +32,7 @@ from config import roles, times
 from config.instants import Watch
 from config.models import User
 from incidents import acknowledgement_link, deadlines, letter, placeholders
-from incidents.models import AffectedService, Deadline, Incident, Notice, Responder
+from incidents.models import AffectedService, Attachment, Deadline, Incident, Notice, Responder
 from incidents.models.deadline import read_terms
 from incidents.models.notice import FOLLOW_UPS, WARNINGS, NoticeKind, NoticeState, Rank
 
@@ -86,7 +87,7 @@ class Directory:
         for deadline in self._deadlines(ids) if self.known is None else self.known:
             self.deadlines[deadline.incident_id, deadline.client_id].append(deadline)
         read_terms(deadline.terms_copy_id for rows in self.deadlines.values() for deadline in rows)
-        client_ids = {client_id for _incident, client_id in self.deadlines}
+        client_ids = {*(client_id for _incident, client_id in self.deadlines), *(self.clients or ())}
         for contact in Contact.objects.usable().filter(client__in=client_ids):
             self.contacts[contact.client_id].append(contact)
         reachable = reachable_staff().in_bulk()
@@ -353,6 +354,44 @@ def draft(
     return Draft(client, words, rows)
 
 
+@dataclass(frozen=True)
+class Report:
+    """A document that a client is sent: in the mail as text and as HTML that is safe, and as a file."""
+
+    text: str
+    html: SafeString
+    attachment: Attachment
+
+
+def draft_report(
+    incident: Incident, client: Client, directory: Directory, *, now: dt.datetime, report: Report, number: int
+) -> Draft:
+    """A report to all of a client's contacts, rendered and unsaved; it is for the REPORT deadline that is due next."""
+    moment = f"{NoticeKind.REPORT}-{number}"
+    waiting = [d for d in directory.deadlines[incident.pk, client.pk] if d.obligation == Obligation.REPORT]
+    deadline = next((d for d in waiting if d.is_open and d.started_at), None)
+    recipients = directory.client_recipients(client)
+    if not recipients:
+        alarms = no_contact_alarm(incident, client, directory, now=now, deadline=deadline, moment=moment)
+        return Draft(client, report.text, alarms)
+    rows = [
+        compose(
+            NoticeKind.REPORT,
+            recipient,
+            incident,
+            directory,
+            now=now,
+            client=client,
+            deadline=deadline,
+            moment=moment,
+            message=report.text,
+            report=report,
+        )
+        for recipient in recipients
+    ]
+    return Draft(client, report.text, rows)
+
+
 def _in_words(
     message: str,
     kind: NoticeKind,
@@ -424,6 +463,7 @@ def as_test(notice: Notice, reader: Recipient, *, now: dt.datetime) -> Notice:
         text=acknowledgement_link.masked(copy.text),
         html=acknowledgement_link.masked(copy.html),
         is_fallback=notice.is_fallback,
+        attachment=notice.attachment,
         message_id=f"<{key}@{_mail_domain()}>",
         thread_id=f"<{key}.test@{_mail_domain()}>",
         made_at=now,
@@ -510,6 +550,10 @@ OWED_TO_CLIENT = {
 }
 
 
+#: Those that are the very message which is owed.
+MESSAGES = (NoticeKind.CLIENT_NOTICE, NoticeKind.HOLDING_NOTICE, NoticeKind.UPDATE, NoticeKind.REPORT)
+
+
 @dataclass(frozen=True)
 class AgreedLine:
     """One line of “what our agreement says, and where we stand”."""
@@ -534,6 +578,7 @@ def compose(
     client: Client | None = None,
     deadline: Deadline | None = None,
     message: str = "",
+    report: Report | None = None,
 ) -> Notice:
     """One rendered, unsaved notice. `due_at` is the contractual due time, which also orders the queue."""
     client = client or (deadline.client if deadline else None)
@@ -547,9 +592,10 @@ def compose(
         "deadline": deadline,
         "services": directory.services[incident.pk],
         "message": message,
+        "report": report,
         "now": now,
         "late_note_place": letter.LATE_NOTE_PLACE,
-        "is_this_message": kind in (NoticeKind.CLIENT_NOTICE, NoticeKind.HOLDING_NOTICE, NoticeKind.UPDATE),
+        "is_this_message": kind in MESSAGES,
         "staff_url": settings.PUBLIC_URL + reverse("admin:incidents_incident_change", args=[incident.pk]),
         "acknowledge_url": acknowledgement_link.link(key) if recipient.contact_id else "",
     }
@@ -574,6 +620,7 @@ def compose(
         html=page.html.replace("\r\n", "\n"),
         is_fallback=page.is_fallback,
         late_note=late_note,
+        attachment=report.attachment if report else None,
         is_marked_late=bool(late_note) and due_at < now,
         message_id=f"<{key}@{_mail_domain()}>",
         thread_id=_thread_id(incident, recipient),

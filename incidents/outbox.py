@@ -73,6 +73,7 @@ MEETS = {
     NoticeKind.CLIENT_NOTICE: Obligation.NOTIFY,
     NoticeKind.HOLDING_NOTICE: Obligation.NOTIFY,
     NoticeKind.UPDATE: Obligation.UPDATE,
+    NoticeKind.REPORT: Obligation.REPORT,
 }
 
 #: Made once in a deadline's life, however often it moves.

@@ -17,8 +17,9 @@ from config import instants, scope
 from config.admin import READING_METHODS, page_of
 from config.models import User
 from incidents import evidence
-from incidents.evidence_document import Document, document_of
-from incidents.evidence_pdf import pdf_of
+from incidents.document import Document
+from incidents.document_pdf import pdf_of
+from incidents.evidence_document import document_of
 from incidents.models import Incident
 
 #: It shows all three; who may not see one of them there may not see it here.

@@ -29,11 +29,13 @@ from incidents import acknowledgement_link, handling, retention
 from incidents.admin import attention, badges, presented
 from incidents.admin import retention as retention_page
 from incidents.admin.decisions import DECISIONS, RevokeLink, buttons_for
+from incidents.admin.files import as_file
 from incidents.admin.many import SendManyAgain
 from incidents.models import Acknowledgement, DeliveryAttempt, Incident, Notice
 from incidents.models.notice import NoticeKind, NoticeQuerySet, NoticeState, Outcome
 
 MAIL = "incidents_notice_mail"
+ATTACHMENT = "incidents_notice_attachment"
 _BODIES = {"text": _("text"), "html": _("HTML")}
 
 
@@ -162,6 +164,7 @@ class NoticeAdmin(FilteredAdmin):
         "state_badge",
         "text_shown",
         "html_shown",
+        "attachment_shown",
         "to",
         "deadline_link",
         "sent_instead",
@@ -205,6 +208,7 @@ class NoticeAdmin(FilteredAdmin):
                     "thread_id",
                     "text_shown",
                     "html_shown",
+                    "attachment_shown",
                 )
             },
         ),
@@ -217,9 +221,11 @@ class NoticeAdmin(FilteredAdmin):
     def get_urls(self) -> list[URLPattern]:
         page = self.admin_site.admin_view(attention.page)
         mail = self.admin_site.admin_view(self.mail_view)
+        attachment = self.admin_site.admin_view(self.attachment_view)
         return [
             path("attention/", page, name="incidents_attention"),
             path("<int:object_id>/mail/", mail, name=MAIL),
+            path("<int:object_id>/attachment/", attachment, name=ATTACHMENT),
             path("retention/", self.admin_site.admin_view(retention_page.page), name=retention_page.PAGE),
             path("check/<int:object_id>/", self.admin_site.admin_view(self.check_view), name=presented.PAGE),
             *super().get_urls(),
@@ -347,6 +353,23 @@ class NoticeAdmin(FilteredAdmin):
             _now("The message as a mail program shows it"),
             reverse(f"admin:{MAIL}", args=[notice.pk]),
         )
+
+    @admin.display(description=_("attachment"))
+    def attachment_shown(self, notice: Notice) -> SafeString | str:
+        if notice.attachment is None:
+            return "–"
+        address = reverse(f"admin:{ATTACHMENT}", args=[notice.pk])
+        digest = notice.attachment.sha256
+        return format_html('<a href="{}">{}</a><br><small>SHA-256 {}</small>', address, notice.attachment, digest)
+
+    def attachment_view(self, request: HttpRequest, object_id: int) -> HttpResponse:
+        """The file as it goes with the mail, for whoever may see the notice."""
+        if request.method not in READING_METHODS:
+            return HttpResponseNotAllowed(READING_METHODS)
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        notice = get_object_or_404(self.get_queryset(request).exclude(attachment=None), pk=object_id)
+        return as_file(notice.attachment)
 
     def mail_view(self, request: HttpRequest, object_id: int) -> HttpResponse:
         """The mail's own document, without the client's own link, for whoever may see the notice."""

@@ -1,5 +1,6 @@
 """Incidents, the deadlines that run because of them, and the notices that are owed."""
 
+from incidents.models.attachment import Attachment
 from incidents.models.deadline import Deadline, Standing, TermsCopy
 from incidents.models.incident import (
     AffectedAgreement,
@@ -19,6 +20,7 @@ __all__ = [
     "Acknowledgement",
     "AffectedAgreement",
     "AffectedService",
+    "Attachment",
     "Deadline",
     "DeliveryAttempt",
     "Heartbeat",

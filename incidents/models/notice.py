@@ -15,6 +15,7 @@ from config.erased import ERASED, shown
 from config.fields import AddressField, LineField
 from config.history import AddedOnly, AuditedModel, AuditedRecords
 from config.search import FoundByWords, either
+from incidents.models.attachment import Attachment
 from incidents.models.deadline import Deadline
 from incidents.models.incident import Incident
 
@@ -28,6 +29,7 @@ class NoticeKind(models.TextChoices):
     CLIENT_NOTICE = "client_notice", _("Client notice")
     HOLDING_NOTICE = "holding_notice", _("Holding notice")
     UPDATE = "update", _("Update")
+    REPORT = "report", _("Report")
     WARNING = "warning", _("Warning to the client")
     STAFF_WARNING = "staff_warning", _("Warning to staff")
     OVERDUE = "overdue", _("Overdue")
@@ -160,7 +162,7 @@ class Notice(AuditedModel):
         *("incident", "client", "deadline", "revision", "moment", "kind"),
         *("contact", "user", "recipient_name", "recipient_address"),
         *("subject", "text", "html", "late_note", "is_fallback", "message_id", "thread_id"),
-        *("made_at", "due_at", "rank"),
+        *("attachment", "made_at", "due_at", "rank"),
     )
     # the thread is a plain hash of the address, and the others may quote it
     PERSONAL = ("recipient_name", "recipient_address", "thread_id", "subject", "state_reason", "server_answer")
@@ -217,6 +219,15 @@ class Notice(AuditedModel):
     is_marked_late = models.BooleanField(_("marked as late"), default=False)
     is_fallback = models.BooleanField(
         _("plain fallback"), default=False, help_text=_("Its template could not be rendered; the bare facts were sent.")
+    )
+    attachment = models.ForeignKey(
+        Attachment,
+        models.PROTECT,
+        null=True,
+        blank=True,
+        db_index=False,  # few have one: the index is below
+        related_name="notices",
+        verbose_name=_("attachment"),
     )
     message_id = models.CharField(_("Message-ID"), max_length=200, unique=True)
     thread_id = models.CharField(_("thread"), max_length=200)
@@ -307,6 +318,8 @@ class Notice(AuditedModel):
                 name="notice_warned",
                 condition=Q(kind__in=WARNINGS, accepted_at__isnull=False),
             ),
+            # which mails an attachment went with
+            models.Index(fields=("attachment",), name="notice_attachment", condition=Q(attachment__isnull=False)),
             # the queue's audit, every minute: what was accepted lately
             models.Index(fields=("accepted_at",), name="notice_accepted", condition=Q(accepted_at__isnull=False)),
         )

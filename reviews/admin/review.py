@@ -39,6 +39,7 @@ from reviews.admin import learning, writing
 from reviews.admin.document import Document
 from reviews.admin.parts import AnswerInline, ContributorInline, FindingInline, LinkInline, PartInline, PickInline
 from reviews.admin.people import COLLEAGUES
+from reviews.admin.share import Share, addresses, editions_in_words
 from reviews.admin.steps import Join, PickEntries, ReviewAct
 from reviews.models import CorrectiveAction, PostIncidentReview, ReviewStatus
 from reviews.models import PostIncidentReviewQuerySet as Reviews
@@ -250,7 +251,7 @@ class ReviewChangeList(FilteredChangeList):
 
 @admin.register(PostIncidentReview)
 class PostIncidentReviewAdmin(FilteredAdmin):
-    acts = (Submit, Approve, SendBack, Close, PickEntries, Join, Reopen, Waive)
+    acts = (Submit, Approve, Share, SendBack, Close, PickEntries, Join, Reopen, Waive)
     form = writing.ReviewForm
     inlines = (AnswerInline, PickInline, FindingInline, ActionInline, ContributorInline, LinkInline)
     filterset_class = ReviewFilter
@@ -326,7 +327,7 @@ class PostIncidentReviewAdmin(FilteredAdmin):
         wrap = self.admin_site.admin_view
         views: dict[str, Any] = {READ: wrap(self.read_view), PREVIEW: wrap(self.preview_view)}
         own = [path(f"<int:object_id>/{name.rsplit('_', 1)[1]}/", view, name=name) for name, view in views.items()]
-        return [*learning.urls(), *own, *super().get_urls()]
+        return [*learning.urls(), *own, *addresses(wrap), *super().get_urls()]
 
     def buttons(self, request: HttpRequest, obj: Any) -> list[Button]:
         """Without what this person need not or may not do."""
@@ -353,6 +354,7 @@ class PostIncidentReviewAdmin(FilteredAdmin):
             "document": Document(review, request.user, timezone.now()),
             "buttons": self.buttons(request, review),
             "status": self.status_badge(review),
+            "editions": editions_in_words(review, request.user),
             "read_url": reverse(f"admin:{READ}", args=[review.pk]),
             "preview_url": reverse(f"admin:{PREVIEW}", args=[review.pk]),
         }

@@ -17,6 +17,7 @@ from reviews.lifecycle.actions import (
 from reviews.lifecycle.checklist import Check, checklist, what_is_missing
 from reviews.lifecycle.document import join, move, pick
 from reviews.lifecycle.opening import NobodyToFacilitate, open_owed, open_review, waive
+from reviews.lifecycle.sharing import Prepared, Shared, Standing, prepare, share, standings
 from reviews.lifecycle.verb import APPROVE, is_of_it, may_steer, may_write
 from reviews.lifecycle.workflow import approve, close, reopen, send_back, submit
 
@@ -24,7 +25,10 @@ __all__ = [
     "APPROVE",
     "Check",
     "NobodyToFacilitate",
+    "Prepared",
     "Refused",
+    "Shared",
+    "Standing",
     "approve",
     "ask_again",
     "check",
@@ -41,9 +45,12 @@ __all__ = [
     "open_owed",
     "open_review",
     "pick",
+    "prepare",
     "recurrence",
     "reopen",
     "send_back",
+    "share",
+    "standings",
     "start",
     "submit",
     "take_up_again",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from reviews.models.action import ActionKind, CorrectiveAction, CorrectiveActionQuerySet, Effect, Priority
+from reviews.models.edition import ClientEdition
 from reviews.models.finding import Factor, FactorKind, Finding
 from reviews.models.policy import ReviewPolicy
 from reviews.models.questions import Answer, Question, QuestionSet
@@ -18,6 +19,7 @@ from reviews.models.review import (
 __all__ = [
     "ActionKind",
     "Answer",
+    "ClientEdition",
     "Contributor",
     "CorrectiveAction",
     "CorrectiveActionQuerySet",

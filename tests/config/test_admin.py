@@ -96,6 +96,7 @@ VERBS: dict[str, frozenset[str]] = {
     "reviews_postincidentreview_pick-entries": RESPONDERS,
     "reviews_postincidentreview_reopen": KEEPERS,
     "reviews_postincidentreview_send-back": RESPONDERS,
+    "reviews_postincidentreview_share": RESPONDERS,
     "reviews_postincidentreview_submit": RESPONDERS,
     "reviews_postincidentreview_waive": KEEPERS,
     "config_concern_look-at": AUDITORS,

@@ -93,6 +93,8 @@ def value_of(name: str, route: str) -> str:
         return {"moment": "overdue", "table": "kinds"}[name]
     if name in ("client_id", "deadline_id"):
         return str({"client_id": Client, "deadline_id": Deadline}[name]._default_manager.earliest("pk").pk)
+    if name == "edition_id":
+        return "1"
     app_label, model_name = route.split("/")[:2]
     model: Any = Client if app_label == "r" else apps.get_model(app_label, model_name)
     row = model._default_manager.order_by("pk").first()

@@ -22,9 +22,9 @@ from agreements.models import Client, Contact, Obligation, ServiceAgreement, Sev
 from config.models import User
 from incidents import lifecycle, outbox
 from incidents.acknowledgement_link import masked
+from incidents.document_pdf import pdf_of
 from incidents.evidence import Evidence, evidence_of
 from incidents.evidence_document import document_of
-from incidents.evidence_pdf import pdf_of
 from incidents.models import Acknowledgement, DeliveryAttempt, Incident, Notice
 from incidents.models.notice import DeliveryPhase, NoticeState, Outcome
 from tests import cast

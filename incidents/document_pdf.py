@@ -14,7 +14,7 @@ import typst
 from django.conf import settings
 from django.utils.translation import gettext as _
 
-from incidents.evidence_document import Document
+from incidents.document import Document
 
 #: For archives and for screen readers. Both refuse a document with a sign that no font at hand has.
 STANDARDS: list[typst.PDFStandard] = ["a-3a", "ua-1"]
@@ -39,7 +39,7 @@ def pdf_of(document: Document, *, facts: bytes, made_at: dt.datetime) -> bytes:
 
 
 def _compile(inputs: dict[str, str], made_at: dt.datetime, standards: list[typst.PDFStandard]) -> bytes:
-    layout = settings.BASE_DIR / "templates" / "incidents" / "evidence.typ"
+    layout = settings.BASE_DIR / "templates" / "incidents" / "document.typ"
     made = typst.compile(
         layout,
         root=layout.parent,
