@@ -27,6 +27,7 @@ STATIC = ROOT / "config" / "static"
 DJANGO = Path(django.__file__).parent / "contrib" / "admin" / "static" / "admin" / "css"
 #: Who looks at which pages at every size: whoever works with them. The first that fits.
 KEEPERS = (
+    ("ada", ("_pseudonymise",)),
     ("aude", ("_history", "_evidence", "_retention", "_check")),
     ("max", ("agreements", "reviews", "deadline", "messagetemplate", "sending")),
     ("olga", ("incidents", "demo", "index")),
@@ -48,8 +49,8 @@ HISTORIES = tuple(
 LANGUAGES = defaultdict(lambda: "en", {"ada": "de"})
 #: The same words whoever reads them: evidence, and the demo's inbox, which is no part of the product.
 ENGLISH = {"admin:incidents_incident_evidence", "demo_inbox", "demo_message"}
-#: All that an auditor may send: what is about nobody but the auditor, that something was looked at, and a text to be
-#: compared, of which nothing is kept.
+#: All that an auditor may send: what is about nobody but the auditor, that something was looked at, a text to be
+#: compared, of which nothing is kept, and what is to be written into a file, of which the record is kept.
 OWN = (
     "/admin/logout/",
     "/admin/password_change/",
@@ -57,6 +58,7 @@ OWN = (
     "/admin/saved-filters/",
     "/admin/config/concern/",
     "/admin/incidents/notice/check/",
+    "/admin/trail/export/",
 )
 #: Pages that nobody reaches in this world, and why.
 OUT_OF_REACH = {
@@ -133,7 +135,7 @@ def views_for(who: str, kind: Kind) -> tuple[View, ...]:
     return VIEWS if is_own and not kind.name.endswith(HISTORIES) else GLANCE[who]
 
 
-@pytest.mark.parametrize("who", [who for who, _parts in KEEPERS])
+@pytest.mark.parametrize("who", sorted({who for who, _parts in KEEPERS}))
 def test_every_page_of_a_role(chromium: Browser, site: Site, who: str) -> None:
     found = Walk(site.address, who)
     found.follow("/admin/", "/demo/inbox/")

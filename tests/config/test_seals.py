@@ -145,13 +145,16 @@ def test_what_names_a_person_enters_by_a_key_and_can_be_given_up_for_its_digest(
     northwind_client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     contact = northwind_client.contacts.get()
+    contact.is_active = False  # one that is erased gets no mail
+    cast.save(contact)
     seals.seal()
-    (row,) = contact.history.all()
-    kept = {(row.pk, "address"): canonical.stand_in(type(row), "address", contact.address)}
+    rows = list(contact.history.all())
+    history = type(rows[0])
+    kept = {(row.pk, "address"): canonical.stand_in(history, "address", contact.address) for row in rows}
     as_owner("UPDATE agreements_historicalcontact SET address = '[erased]'")
     as_owner("UPDATE agreements_contact SET address = '[erased]'")
-    assert len(found()) == 1
-    monkeypatch.setattr(canonical, "_registered", [lambda model, after, upto: kept if model is type(row) else {}])
+    assert len(found()) == len(rows)
+    monkeypatch.setattr(canonical, "_registered", [lambda model, after, upto: kept if model is history else {}])
     assert found() == []
     assert contact.address not in str(kept)
 
