@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from typing import Any
 
 from django.conf import settings
 from django.db import models
@@ -23,9 +24,9 @@ class PostIncidentReviewQuerySet(FoundByWords["PostIncidentReview"]):
         """Those that were not completed before then."""
         return self.filter(Q(completed_at__isnull=True) | Q(completed_at__gte=since))
 
-    def found_by(self, word: str) -> Q:
+    def found_by(self, word: str, reader: Any = None) -> Q:
         """By its incident, as incidents are found."""
-        return Q(incident__in=Incident.objects.filter(Incident.objects.all().found_by(word)).order_by())
+        return Q(incident__in=Incident.objects.filter(Incident.objects.all().found_by(word, reader)).order_by())
 
 
 class PostIncidentReview(AuditedModel):
@@ -77,9 +78,9 @@ class PostIncidentReview(AuditedModel):
 
 
 class CorrectiveActionQuerySet(FoundByWords["CorrectiveAction"]):
-    def found_by(self, word: str) -> Q:
+    def found_by(self, word: str, reader: Any = None) -> Q:
         """In what will be done, or by its review's incident."""
-        reviews = PostIncidentReview.objects.filter(PostIncidentReview.objects.all().found_by(word))
+        reviews = PostIncidentReview.objects.filter(PostIncidentReview.objects.all().found_by(word, reader))
         return either(
             CorrectiveAction.objects.filter(holding("words", word)),
             CorrectiveAction.objects.filter(review__in=reviews.order_by()),
