@@ -76,14 +76,17 @@ Row = TypeVar("Row", bound=models.Model)
 class FoundByWords(AuditedQuerySet[Row]):
     """Rows with a folded field `words`; a model that is found by more says so in `found_by`."""
 
-    def search(self, text: str) -> Self:
-        """Those in which every word of the text is found, in any order; all of them if there is no word."""
+    def search(self, text: str, reader: Any = None) -> Self:
+        """Those in which every word of the text is found, in any order; all of them if there is no word.
+
+        A person who reads finds nothing by what they do not see (config/scope.py).
+        """
         found = self
         for word in words(text):
-            found = found.filter(self.found_by(word))
+            found = found.filter(self.found_by(word, reader))
         return found
 
-    def found_by(self, word: str) -> Q:
+    def found_by(self, word: str, reader: Any = None) -> Q:
         return holding("words", word)
 
     def named(self, text: str) -> Self:

@@ -85,7 +85,7 @@ def reviews(rows: QuerySet[PostIncidentReview], text: str, reader: Any) -> Query
 def _found_by(word: str, reader: Any) -> Q:
     every = PostIncidentReview.objects.order_by()
     parts = (source.rows(reader).filter(source.holding(word)).order_by().values("review") for source in PARTS)
-    clients = scope.visible(Client.objects.all(), reader).pks_by(word)
+    clients = Client.objects.all().pks_by(word, reader)
     return either(
         every.filter(incident__in=Incident.objects.filter(Incident.objects.all().worded(word)).order_by()),
         every.filter(incident__in=Incident.objects.of_clients(clients).order_by()),

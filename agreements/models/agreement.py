@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import re
 from collections.abc import Iterable
+from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
@@ -30,7 +31,7 @@ class Validity(models.TextChoices):
 
 
 class ServiceAgreementQuerySet(FoundByWords["ServiceAgreement"]):
-    def found_by(self, word: str) -> Q:
+    def found_by(self, word: str, reader: Any = None) -> Q:
         """In its reference or in the name of its client."""
         return holding("words", word) | Q(client__in=Client.objects.all().pks_by(word))
 

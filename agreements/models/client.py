@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.conf import settings
 from django.db import models
 from django.db.models.functions import Lower
 from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
 
+from config import scope
 from config.erased import ERASED, shown
 from config.fields import AddressField, LineField, ProseField, ZoneField
 from config.history import AuditedModel, AuditedQuerySet, AuditedRecords
@@ -20,9 +23,10 @@ class ClientQuerySet(FoundByWords["Client"]):
         mailable = Contact.objects.usable().filter(client=models.OuterRef("pk"))
         return self.filter(~models.Exists(mailable), is_active=True)
 
-    def pks_by(self, word: str) -> list[int]:
+    def pks_by(self, word: str, reader: Any = None) -> list[int]:
         """Of those with this word in their name. Clients are few: who searches millions asks for them first."""
-        return list(self.order_by().filter(self.found_by(word)).values_list("pk", flat=True))
+        seen = self if reader is None else scope.visible(self, reader)
+        return list(seen.order_by().filter(self.found_by(word)).values_list("pk", flat=True))
 
 
 class Client(AuditedModel):

@@ -203,7 +203,7 @@ class AuditedModelAdmin(HistoryPages):
     ) -> tuple[models.QuerySet[Any], bool]:
         """As the model's own QuerySet searches, where it does; Django's way joins and differs between databases."""
         if isinstance(queryset, FoundByWords):
-            return queryset.search(search_term), False
+            return queryset.search(search_term, request.user), False
         return super().get_search_results(request, queryset, search_term)  # type: ignore[no-any-return]
 
     # the acts

@@ -74,7 +74,7 @@ if TYPE_CHECKING:
 
 
 class DeadlineQuerySet(FoundByWords["Deadline"]):
-    def found_by(self, word: str) -> Q:
+    def found_by(self, word: str, reader: Any = None) -> Q:
         """In its incident's reference or title, or in the name of its client."""
         incidents = Incident.objects.filter(Incident.objects.all().worded(word))
         clients = Client.objects.all().pks_by(word)

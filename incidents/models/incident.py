@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import re
 from collections.abc import Collection
+from typing import Any
 
 from django.conf import settings
 from django.db import models
@@ -54,9 +55,9 @@ _REFERENCE = re.compile(r"inc-\d{1,4}(-\d*)?")
 
 
 class IncidentQuerySet(FoundByWords["Incident"]):
-    def found_by(self, word: str) -> Q:
+    def found_by(self, word: str, reader: Any = None) -> Q:
         """In its reference or title, or in the name of a client whose agreement it falls under."""
-        clients = Client.objects.all().pks_by(word)
+        clients = Client.objects.all().pks_by(word, reader)
         if not clients:
             return self.worded(word)
         return either(Incident.objects.filter(self.worded(word)), Incident.objects.of_clients(clients))

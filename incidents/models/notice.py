@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Collection
+from typing import Any
 
 from django.conf import settings
 from django.db import models
@@ -105,7 +106,7 @@ SETTLED_STATES = (NoticeState.SENT, NoticeState.HANDLED, NoticeState.CANCELLED, 
 
 
 class NoticeQuerySet(FoundByWords["Notice"]):
-    def found_by(self, word: str) -> Q:
+    def found_by(self, word: str, reader: Any = None) -> Q:
         """In its incident's reference or title, in the name of its client, or in the mail address of its contact."""
         incidents = Incident.objects.filter(Incident.objects.all().worded(word))
         contacts = Contact.objects.filter(address__icontains=word)

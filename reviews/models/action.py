@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from typing import Any
 
 from django.conf import settings
 from django.db import models
@@ -37,9 +38,9 @@ class Effect(models.TextChoices):
 
 
 class CorrectiveActionQuerySet(FoundByWords["CorrectiveAction"]):
-    def found_by(self, word: str) -> Q:
+    def found_by(self, word: str, reader: Any = None) -> Q:
         """In what will be done, or by its review's incident."""
-        reviews = PostIncidentReview.objects.filter(PostIncidentReview.objects.all().found_by(word))
+        reviews = PostIncidentReview.objects.filter(PostIncidentReview.objects.all().found_by(word, reader))
         return either(
             CorrectiveAction.objects.filter(holding("words", word)),
             CorrectiveAction.objects.filter(review__in=reviews.order_by()),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Lower
@@ -20,7 +22,7 @@ class FactorKind(models.TextChoices):
 
 
 class FactorQuerySet(FoundByWords["Factor"]):
-    def found_by(self, word: str) -> Q:
+    def found_by(self, word: str, reader: Any = None) -> Q:
         return holding("words", word)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
@@ -43,9 +44,9 @@ class PostIncidentReviewQuerySet(FoundByWords["PostIncidentReview"]):
         """Those that were neither closed nor waived before then."""
         return self.filter(Q(completed_at__isnull=True) | Q(completed_at__gte=since)).exclude(waived_at__lt=since)
 
-    def found_by(self, word: str) -> Q:
+    def found_by(self, word: str, reader: Any = None) -> Q:
         """By its incident, as incidents are found."""
-        return Q(incident__in=Incident.objects.filter(Incident.objects.all().found_by(word)).order_by())
+        return Q(incident__in=Incident.objects.filter(Incident.objects.all().found_by(word, reader)).order_by())
 
 
 class PostIncidentReview(AuditedModel):

@@ -24,7 +24,7 @@ from incidents.lifecycle import Refused
 from incidents.models import Deadline, Incident, Notice, TimelineEntry
 from incidents.models.notice import NoticeState
 from reviews import lifecycle as reviewing
-from reviews.models import CorrectiveAction
+from reviews.models import CorrectiveAction, PostIncidentReview
 from tests import cast
 from tests.cast import browser_of
 
@@ -122,6 +122,20 @@ def test_a_search_finds_nothing_of_others(hers: Browser, shared: Incident, alone
     page = hers.get(reverse("admin:incidents_incident_changelist"), {"q": alone.reference})
     assert page.context["cl"].result_count == 0
     assert hers.get(reverse("admin:incidents_incident_changelist"), {"q": shared.reference}).context["cl"].result_count
+
+
+@pytest.mark.parametrize("model", [Incident, PostIncidentReview, CorrectiveAction])
+def test_a_search_by_another_client_does_not_find_what_concerns_hers_too(
+    hers: Browser, shared: Incident, max_: User, model: Any
+) -> None:
+    now = timezone.now()
+    lifecycle.resolve(shared, by=max_, now=now)
+    review = reviewing.open_review(shared, by=max_, now=now)
+    CorrectiveAction.objects.create(review=review, what="Add a replica", owner=max_, due_on=now.date())
+    address = reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist")
+    assert hers.get(address, {"q": "northwind"}).context["cl"].result_count == 1
+    assert hers.get(address, {"q": "contoso"}).context["cl"].result_count == 0
+    assert browser_of(max_).get(address, {"q": "contoso"}).context["cl"].result_count == 1
 
 
 @pytest.mark.parametrize("page", ["change", "history"])
