@@ -11,7 +11,7 @@ from django import forms
 from django.contrib import admin
 from django.contrib.admin.views.main import SEARCH_VAR, ChangeList
 from django.core.exceptions import PermissionDenied
-from django.db.models import QuerySet
+from django.db.models import QuerySet, prefetch_related_objects
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
@@ -302,6 +302,16 @@ class PostIncidentReviewAdmin(FilteredAdmin):
     def has_add_permission(self, request: HttpRequest) -> bool:
         """Opened from the incident's page, by its verb."""
         return False
+
+    def get_queryset(self, request: HttpRequest) -> Any:
+        return super().get_queryset(request).select_related("incident", "facilitator", "question_set")
+
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
+        """With who writes it, which its page asks for again and again."""
+        found = super().get_object(request, object_id, from_field)
+        if found is not None:
+            prefetch_related_objects([found], "contributors")
+        return found
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """While it is a draft, for those who write it."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from django.db.models import Exists, OuterRef
 from django.utils.translation import gettext as _
 
 from reviews.models import PostIncidentReview
@@ -39,6 +40,6 @@ def what_is_missing(review: PostIncidentReview) -> list[str]:
 def _answers(review: PostIncidentReview) -> list[Check]:
     if review.question_set is None:
         return []
-    answered = set(review.answers.exclude(text="").values_list("question", flat=True))
-    required = review.question_set.questions.filter(is_required=True)
-    return [Check(_("Answer: %(question)s") % {"question": asked}, asked.pk in answered) for asked in required]
+    answers = review.answers.filter(question=OuterRef("pk")).exclude(text="")
+    required = review.question_set.questions.filter(is_required=True).annotate(is_answered=Exists(answers.order_by()))
+    return [Check(_("Answer: %(question)s") % {"question": asked}, asked.is_answered) for asked in required]
