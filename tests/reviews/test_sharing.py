@@ -136,6 +136,7 @@ class Planted:
         "media_type",
         "sha256",
         "unit",
+        "start_event",
     )
     LENGTH = 12
 
@@ -298,6 +299,8 @@ def test_phases_and_deadlines_are_those_of_this_client(
     draft: PostIncidentReview, incident: Incident, northwind: ServiceAgreement, contoso: ServiceAgreement, olga: User
 ) -> None:
     incidents.record_told(incident, northwind.client, by=olga, now=at("13:30"), evidence="Called.", at=at("12:30"))
+    incidents.notify_client(incident, by=olga, now=at("13:31"), message="Over.", clients=[northwind.client])
+    cast.past_the_trail(Notice.objects.filter(kind=NoticeKind.CLIENT_NOTICE), accepted_at=at("13:32"))
     found = edition.facts(draft, contoso.client)
     assert {one.name: one.ends_at for one in found.phases}["notice"] is None
     assert {one.name: one.ends_at for one in edition.facts(draft, northwind.client).phases}["notice"] == at("12:30")
@@ -595,6 +598,11 @@ def test_copies_are_read_by_those_who_read_reviews_and_see_the_client(
     limited = cast.colleague("lena", "Lena Short", OPERATOR)
     limit_to(limited, northwind.client)
     assert [browser_of(limited).get(page).status_code for page in pages] == [404] * 4
+    lara = cast.colleague("lara", "Lara Short", OPERATOR)
+    limit_to(lara, contoso.client)
+    assert [browser_of(lara).get(page).status_code for page in pages] == [200] * 4
+    cast.past_the_trail(PostIncidentReview.objects, root_cause="As it was at Northwind.")
+    assert [browser_of(lara).get(page).status_code for page in pages] == [404] * 4
     cast.demote(aude)
     assert [browser_of(aude).get(page).status_code for page in pages] == [403] * 4
 
