@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 from django.db import close_old_connections, connection
 
-from config import instants
+from config import instants, stopping
 from config.audit import keeping
 from incidents import notices, outbox, retention, watchdog
 from incidents.models.sending import Part
@@ -27,10 +27,6 @@ GIVE_UP_EVERY = 86_400.0  # seconds from one look for texts that are kept no lon
 CALM_AFTER_ERROR = 1.0  # seconds
 
 
-def _never() -> bool:
-    return False
-
-
 # ── one pass each ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -41,7 +37,7 @@ def plan(then: Callable[[], object]) -> int:
     return raised
 
 
-def send(should_stop: Callable[[], bool] = _never) -> Counter[str]:
+def send(should_stop: Callable[[], bool] = stopping.never) -> Counter[str]:
     """Send what is due."""
     watchdog.beat(Part.SENDER, instants.now())
     return outbox.deliver(instants.now(), should_stop=should_stop)
@@ -54,7 +50,7 @@ def watch() -> int:
     return released
 
 
-def give_up(should_stop: Callable[[], bool] = _never) -> int:
+def give_up(should_stop: Callable[[], bool] = stopping.never) -> int:
     """Reduce the texts that are older than they are to be kept; returns of how many notices."""
     return retention.reduce_as_set(instants.now(), should_stop)
 
