@@ -23,21 +23,25 @@ def are_there(found: Sequence[QuerySet[Any]]) -> list[bool]:
 
 
 def _asked(question: str, found: Sequence[QuerySet[Any]], most: int) -> list[Any]:
-    """Of so many rows of each; written out, since the ORM takes longer to put subqueries together than the database to
-    answer them.
-    """
+    """Of so many rows of each."""
     if not found:
         return []
     asked: list[str] = []
     values: list[Any] = []
     for rows in found:
-        query = rows.order_by().values("pk")[:most].query
-        sql, its_values = query.get_compiler(connection=connection, elide_empty=False).as_sql()
+        sql, its_values = written_out(rows.order_by().values("pk")[:most])
         asked.append(question.format(sql))
         values.extend(its_values)
     with connection.cursor() as cursor:
         cursor.execute(f"SELECT {', '.join(asked)}", values)
         return list(cursor.fetchone())
+
+
+def written_out(rows: QuerySet[Any, Any]) -> tuple[str, Sequence[Any]]:
+    """The SQL and its values, to be put together by hand: the ORM takes longer for that than the database to answer."""
+    compiler: Any = rows.query.get_compiler(connection=connection, elide_empty=False)
+    sql, values = compiler.as_sql()
+    return sql, values
 
 
 def in_words(count: int) -> str:

@@ -292,6 +292,7 @@ def _pauses(deadline: Deadline, pauses: Iterable[Pause]) -> tuple[PauseFacts, ..
 
 def _notice_facts(notices: Sequence[Notice]) -> tuple[NoticeFacts, ...]:
     message_ids = {notice.pk: notice.message_id for notice in notices}
+    remains = retention.remains_of(notices)
     return tuple(
         NoticeFacts(
             incident=notice.incident.reference if notice.incident else "",
@@ -311,7 +312,9 @@ def _notice_facts(notices: Sequence[Notice]) -> tuple[NoticeFacts, ...]:
             server_answer=notice.server_answer,
             attempts=tuple(_attempt(attempt) for attempt in notice.attempts.all()),
             acknowledgement=_acknowledgement(notice),
-            text=acknowledgement_link.masked(letter.text_of(notice) if notice.text else retention.text_of(notice)),
+            text=remains[notice.pk].sentence
+            if notice.pk in remains
+            else acknowledgement_link.masked(letter.text_of(notice)),
         )
         for notice in notices
     )

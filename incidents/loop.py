@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 from django.db import close_old_connections, connection
 
-from config import instants
+from config import instants, stopping
 from config.audit import keeping
 from incidents import notices, outbox, retention, watchdog
 from incidents.models.sending import Part
@@ -30,10 +30,6 @@ CALM_AFTER_ERROR = 1.0  # seconds
 _others: list[tuple[str, Callable[[], object], float]] = []
 
 
-def _never() -> bool:
-    return False
-
-
 # ── one pass each ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -44,7 +40,7 @@ def plan(then: Callable[[], object]) -> int:
     return raised
 
 
-def send(should_stop: Callable[[], bool] = _never) -> Counter[str]:
+def send(should_stop: Callable[[], bool] = stopping.never) -> Counter[str]:
     """Send what is due."""
     watchdog.beat(Part.SENDER, instants.now())
     return outbox.deliver(instants.now(), should_stop=should_stop)
@@ -62,7 +58,7 @@ def also(name: str, step: Callable[[], object], every: float) -> None:
     _others.append((name, step, every))
 
 
-def give_up(should_stop: Callable[[], bool] = _never) -> int:
+def give_up(should_stop: Callable[[], bool] = stopping.never) -> int:
     """Reduce the texts that are older than they are to be kept; returns of how many notices."""
     return retention.reduce_as_set(instants.now(), should_stop)
 

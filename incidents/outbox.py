@@ -26,6 +26,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from agreements.models import Obligation
+from config import stopping
 from config.history import acting
 from config.instants import Watch
 from incidents import breaker, deadlines, letter, notices, smtp, watchdog
@@ -87,11 +88,7 @@ class HeldBack(Exception):
 # ── one pass ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _never() -> bool:
-    return False
-
-
-def deliver(now: dt.datetime, *, should_stop: Callable[[], bool] = _never) -> Counter[str]:
+def deliver(now: dt.datetime, *, should_stop: Callable[[], bool] = stopping.never) -> Counter[str]:
     """Send what is due, nearest contractual due time first; returns how many notices had which outcome.
 
     A burst is shared among NOTICE_SENDERS threads. `should_stop` is asked between mails: once it says so, the

@@ -14,7 +14,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from django.core.exceptions import ValidationError
 from django.db import models, transaction
 from django.db.models import Exists, OuterRef, Q
 from django.utils.text import capfirst
@@ -26,6 +25,7 @@ from config.audit import events, giving_up
 from config.audit.sources import history_of
 from config.history import AuditedModel, HistoryRow, acting
 from config.models import Concern, Event, EventKind, User
+from incidents.lifecycle import Refused
 from incidents.models import Acknowledgement, DeliveryAttempt, Incident, Notice, Sending, TimelineEntry
 from incidents.models.incident import Status
 from incidents.models.notice import SETTLED_STATES, NoticeKind
@@ -38,10 +38,6 @@ QUOTING = ("subject", "state_reason", "server_answer")
 Found = tuple[models.Model, list[str]]
 #: How many rows of each table.
 Tally = Counter[type[models.Model]]
-
-
-class Refused(ValidationError):
-    """Not now; the message says what to do first."""
 
 
 # ── the verb ────────────────────────────────────────────────────────────────────────────────────────────────────────

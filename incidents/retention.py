@@ -9,7 +9,8 @@ from __future__ import annotations
 import datetime as dt
 import itertools
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,10 +21,10 @@ from django.db.models import Count, Max, Min, QuerySet
 from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
 
-from config import scope, times
+from config import scope, stopping, times
 from config.audit import events, giving_up
 from config.history import acting
-from config.models import EventKind, User
+from config.models import EventKind, GivenUp, User
 from incidents.models import Notice
 from incidents.models.notice import NoticeQuerySet
 
@@ -94,17 +95,13 @@ def preview(before: dt.datetime, by: User | None = None) -> Preview:
 # ── giving them up ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _never() -> bool:
-    return False
-
-
 def reduce_bodies(
     before: dt.datetime,
     *,
     by: User | None = None,
     reason: str,
     most: int | None = None,
-    should_stop: Callable[[], bool] = _never,
+    should_stop: Callable[[], bool] = stopping.never,
 ) -> int:
     """Blank the texts of (at most so many) notices of which nothing has happened since then; returns how many.
 
@@ -121,7 +118,7 @@ def reduce_bodies(
     return done
 
 
-def reduce_as_set(now: dt.datetime, should_stop: Callable[[], bool] = _never) -> int:
+def reduce_as_set(now: dt.datetime, should_stop: Callable[[], bool] = stopping.never) -> int:
     """What is older than NOTICE_BODY_DAYS, by the worker, so much at a time; nothing while that says for ever."""
     days = settings.NOTICE_BODY_DAYS
     if not days:
@@ -169,18 +166,25 @@ class Remains:
         return _now("The text was reduced to its digest on %(at)s. SHA-256: %(digest)s") % said
 
 
+def remains_of(notices: Sequence[Notice]) -> dict[int, Remains]:
+    """By key, of those whose texts were given up, of which the HTML goes with the text; one query."""
+    kept: dict[int, dict[str, GivenUp]] = defaultdict(dict)
+    for (key, name), one in giving_up.kept_of([notice for notice in notices if not notice.text]).items():
+        if name in BODIES:
+            kept[key][name] = one
+    return {
+        key: Remains(
+            at=min(one.at for one in bodies.values()),
+            digests={name: bodies[name].digest for name in BODIES if name in bodies},
+            is_signed=all(map(giving_up.is_ours, bodies.values())),
+        )
+        for key, bodies in kept.items()
+    }
+
+
 def remains(notice: Notice) -> Remains | None:
     """None while a text stands there, or if there never was one."""
-    if notice.text or notice.html:
-        return None
-    kept = {name: one for name in BODIES if (one := giving_up.kept(notice, name)) is not None}
-    if not kept:
-        return None
-    return Remains(
-        at=min(one.at for one in kept.values()),
-        digests={name: one.digest for name, one in kept.items()},
-        is_signed=kept.keys() == {name for _key, name in giving_up.kept_of([notice])} & {*BODIES},
-    )
+    return remains_of([notice]).get(notice.pk)
 
 
 def given_up_by(notice: Notice) -> str:

@@ -32,7 +32,7 @@ from django.utils.translation import gettext as _
 
 from agreements.models import Commitment
 from agreements.terms import Audience, Moment
-from config import times
+from config import counts, times
 from config.audit import seals
 from config.health import Problem
 from incidents import notices
@@ -169,12 +169,10 @@ def _seen(now: dt.datetime) -> tuple[Mapping[str, dt.datetime], Mapping[str, Lat
         "unsent": (Notice.objects.waiting().filter(next_attempt_at__lt=now - PATIENCE), "next_attempt_at"),
         "stalled": (Notice.objects.stalled(now - RELEASE_PATIENCE), "leased_until"),
     }
-    # One query for the three, each from its own partial index, and for the heartbeats. Every page asks it: written out,
-    # since the ORM takes longer to put it together than the database to answer it.
+    # One query for the three, each from its own partial index, and for the heartbeats. Every page asks it.
     asked, values = [f"SELECT part, 1, at FROM {Heartbeat._meta.db_table}"], list[Any]()  # noqa: S608 - our own names
     for what, (rows, instant) in late.items():
-        query = rows.order_by(instant).values(instant)[: SHOWN + 1].query
-        sql, its_values = query.get_compiler(connection=connection).as_sql()
+        sql, its_values = counts.written_out(rows.order_by(instant).values(instant)[: SHOWN + 1])
         asked.append(f"SELECT '{what}', COUNT(*), MIN({instant}) FROM ({sql}) AS first")  # noqa: S608 - the ORM wrote it
         values.extend(its_values)
     with connection.cursor() as cursor:

@@ -33,7 +33,7 @@ class Validity(models.TextChoices):
 class ServiceAgreementQuerySet(FoundByWords["ServiceAgreement"]):
     def found_by(self, word: str, reader: Any = None) -> Q:
         """In its reference or in the name of its client."""
-        return holding("words", word) | Q(client__in=Client.objects.all().pks_by(word))
+        return holding("words", word) | Q(client__in=Client.objects.all().pks_by(word, reader))
 
     def in_force(self, at: dt.datetime) -> ServiceAgreementQuerySet:
         """Versions whose half-open span [effective_at, ends_at) holds the instant."""

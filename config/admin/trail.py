@@ -20,7 +20,7 @@ from django.utils.translation import gettext as _now
 from config import scope
 from config.admin.histories import READING_METHODS
 from config.admin.trail_filters import TrailFilters
-from config.admin.values import Link
+from config.admin.values import Link, address
 from config.audit import acts, differences, files, trail
 from config.audit.acts import Act, Ref
 from config.audit.names import Names
@@ -123,9 +123,7 @@ def _has_history(ref: Ref) -> bool:
 
 def page_of_model(model: type[models.Model], pk: int, page: str = "change") -> str:
     """This page of that row; nothing where its model has none."""
-    opts = model._meta
-    registered = admin.site.is_registered(model)
-    return reverse(f"admin:{opts.app_label}_{opts.model_name}_{page}", args=[pk]) if registered else ""
+    return address(model, page, pk) if admin.site.is_registered(model) else ""
 
 
 # ── the pages ───────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 
 from django.contrib import admin
 from django.db import models
-from django.db.models.options import Options
 from django.urls import reverse
 from django.utils.functional import Promise
 from django.utils.html import format_html
@@ -75,15 +74,16 @@ def erasable(model: type[models.Model], name: str) -> Callable[[models.Model], s
 
 def act_url(obj: models.Model, slug: str) -> str:
     """The address of the page where this is done to that."""
-    return _address(obj._meta, slug, obj.pk)
+    return address(type(obj), slug, obj.pk)
 
 
 def page_of(obj: models.Model) -> str:
-    return _address(obj._meta, "change", obj.pk)
+    return address(type(obj), "change", obj.pk)
 
 
 @functools.lru_cache(maxsize=4096)  # addresses stay; a page of fifty rows has a hundred, and finding one takes its time
-def _address(opts: Options[Any], slug: str, pk: Any) -> str:
+def address(model: type[models.Model], slug: str, pk: Any) -> str:
+    opts = model._meta
     return reverse(f"admin:{opts.app_label}_{opts.model_name}_{slug}", args=[pk])
 
 

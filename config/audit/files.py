@@ -245,6 +245,7 @@ class _Rows:
                 to = related_model(self.rows.model, own.name)
                 wanted[to] = wanted.get(to, set()) | {getattr(row, own.attname) for row in batch} - {None}
             names, kept = Names(wanted), giving_up.kept_of(batch) if self._bodies else {}
+            kept = {place: one for place, one in kept.items() if giving_up.is_ours(one)}
             for row in batch:
                 yield self._line(row, names, kept)
 

@@ -62,15 +62,10 @@ def _digests(row: models.Model, names: Iterable[str]) -> Iterator[GivenUp]:
             yield kept
 
 
-def kept(row: models.Model, name: str) -> GivenUp | None:
-    """What stays of this column of it; None if it was not given up."""
-    return GivenUp.objects.filter(table=row._meta.label_lower, row=row.pk, name=name).first()
-
-
 def kept_of(rows: Sequence[models.Model]) -> dict[tuple[int, str], GivenUp]:
-    """What stays of any column of these rows of one model, by key and column: only what our key has signed."""
+    """What stays of any column of these rows of one model, by key and column; whether it is ours, `is_ours` says."""
     found = GivenUp.objects.filter(table=rows[0]._meta.label_lower, row__in=[row.pk for row in rows]) if rows else ()
-    return {(one.row, one.name): one for one in found if _is_ours(one)}
+    return {(one.row, one.name): one for one in found}
 
 
 def stand_ins(model: type[models.Model], after: int | None, upto: int) -> Mapping[tuple[int, str], Mapping[str, str]]:
@@ -78,7 +73,7 @@ def stand_ins(model: type[models.Model], after: int | None, upto: int) -> Mappin
     found = GivenUp.objects.filter(table=model._meta.label_lower, row__lte=upto)
     if after is not None:
         found = found.filter(row__gt=after)
-    return {(one.row, one.name): one.digests for one in found.iterator() if _is_ours(one)}
+    return {(one.row, one.name): one.digests for one in found.iterator() if is_ours(one)}
 
 
 def check() -> Iterator[verification.Finding]:
@@ -89,7 +84,7 @@ def check() -> Iterator[verification.Finding]:
             there = dict(_values(table, name, [one.row for one in some]))
             for one in some:
                 where = f"{table} {one.row}, {name}"
-                if not _is_ours(one):
+                if not is_ours(one):
                     yield verification.Finding(None, where, "the digest that is kept of it is not signed by our key")
                 elif there.get(one.row) not in NOTHING:
                     yield verification.Finding(None, where, "given up, and a value stands there again")
@@ -111,6 +106,6 @@ def _signature(kept: GivenUp) -> str:
     return canonical.signature(canonical.keys()[kept.by], "given up", canonical.encoded(content))
 
 
-def _is_ours(kept: GivenUp) -> bool:
+def is_ours(kept: GivenUp) -> bool:
     known = canonical.keys()
     return kept.by in known and hmac.compare_digest(kept.mac, _signature(kept))

@@ -88,16 +88,7 @@ class AttemptInline(admin.TabularInline):  # type: ignore[type-arg]
     """Every try at the mail server, the latest first."""
 
     model = DeliveryAttempt
-    fields = (
-        "when",
-        "outcome_badge",
-        "phase",
-        "code",
-        "said",
-        "server",
-        "worker",
-        "elapsed_ms",
-    )
+    fields = ("when", "outcome_badge", "phase", "code", "said", "server", "worker", "elapsed_ms")
     readonly_fields = ("when", "outcome_badge", "said")
     can_delete = False
     extra = 0
@@ -156,7 +147,6 @@ class NoticeAdmin(FilteredAdmin):
         "message_id",
     )
     inlines = (AttemptInline,)
-
     list_select_related = ("incident", "client")
     ordering = ("-made_at", "-pk")
     readonly_fields = (

@@ -77,7 +77,7 @@ class DeadlineQuerySet(FoundByWords["Deadline"]):
     def found_by(self, word: str, reader: Any = None) -> Q:
         """In its incident's reference or title, or in the name of its client."""
         incidents = Incident.objects.filter(Incident.objects.all().worded(word))
-        clients = Client.objects.all().pks_by(word)
+        clients = Client.objects.all().pks_by(word, reader)
         return either(
             Deadline.objects.filter(incident__in=incidents.order_by()), Deadline.objects.filter(client__in=clients)
         )

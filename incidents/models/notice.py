@@ -112,7 +112,7 @@ class NoticeQuerySet(FoundByWords["Notice"]):
         contacts = Contact.objects.filter(address__icontains=word)
         return either(
             Notice.objects.filter(incident__in=incidents.order_by()),
-            Notice.objects.filter(client__in=Client.objects.all().pks_by(word)),
+            Notice.objects.filter(client__in=Client.objects.all().pks_by(word, reader)),
             Notice.objects.filter(contact__in=contacts.order_by()),
         )
 

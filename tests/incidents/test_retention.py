@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from pytest_django import Settings
 
 from agreements.models import ClientScope, ServiceAgreement, Severity
@@ -112,6 +113,24 @@ def test_the_page_of_a_notice_and_the_evidence_show_what_is_left_of_its_text(
     assert notice.client is not None
     facts = evidence.evidence_of(notice.incident, notice.client, now=at("13:00", day=25))
     assert digest in facts.canonical().decode()
+
+
+def test_evidence_asks_the_same_however_many_texts_were_given_up(notice: Notice, ada: User) -> None:
+    assert notice.incident is not None
+    assert notice.client is not None
+    incident, client = notice.incident, notice.client
+    close(incident)
+
+    def queries() -> int:
+        with CaptureQueriesContext(connection) as captured:
+            evidence.evidence_of(incident, client, now=at("13:00", day=25))
+        return len(captured)
+
+    reduce(ada)
+    with_one = queries()
+    copies(notice, 12)
+    reduce(ada)
+    assert queries() == with_one
 
 
 def test_history_says_who_gave_a_text_up_and_why(notice: Notice, ada: User) -> None:
