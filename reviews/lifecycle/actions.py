@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 from django.db import transaction
 from django.utils import timezone
+from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 
 from config.history import acting
@@ -60,7 +61,7 @@ def finish(
         if done_on > timezone.localdate(now):
             raise Refused({"done_on": _("That day has not come yet.")})
         if action.checked_on is not None and done_on < action.checked_on:
-            told = {"day": action.checked_on}
+            told = {"day": date_format(action.checked_on)}
             raise Refused(
                 {"done_on": _("It was seen on %(day)s that it happened again; say what was done since.") % told}
             )

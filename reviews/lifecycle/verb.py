@@ -54,9 +54,7 @@ def refuse_unless_manager(by: User) -> None:
 
 def refuse_unless(review: PostIncidentReview, *lawful: ReviewStatus) -> None:
     if review.status not in lawful:
-        raise Refused(
-            _("Not possible now: the review is %(status)s.") % {"status": review.get_status_display().lower()}
-        )
+        raise Refused(_("Not possible now: the review is “%(status)s”.") % {"status": review.get_status_display()})
 
 
 def refuse_without(reason: str) -> None:

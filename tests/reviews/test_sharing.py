@@ -472,7 +472,7 @@ def test_without_a_contact_colleagues_are_alarmed_and_nothing_counts(
 def test_only_an_approved_review_is_shared_and_only_with_something_in_it(
     draft: PostIncidentReview, contoso: ServiceAgreement, olga: User, max_: User
 ) -> None:
-    with pytest.raises(Refused, match="the review is draft"):
+    with pytest.raises(Refused, match="the review is “Draft”"):
         lifecycle.share(draft, [contoso.client], by=olga, now=at("15:00"))
     approve(draft, olga, max_)
     with pytest.raises(Refused, match="Nothing in this review is marked for clients"):
