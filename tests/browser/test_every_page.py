@@ -28,7 +28,7 @@ DJANGO = Path(django.__file__).parent / "contrib" / "admin" / "static" / "admin"
 #: Who looks at which pages at every size: whoever works with them. The first that fits.
 KEEPERS = (
     ("ada", ("_pseudonymise",)),
-    ("aude", ("_history", "_evidence", "_retention", "_check")),
+    ("aude", ("_history", "_evidence", "_retention", "notice_check")),
     ("max", ("agreements", "reviews", "deadline", "messagetemplate", "sending")),
     ("olga", ("incidents", "demo", "index")),
     ("ada", ("",)),

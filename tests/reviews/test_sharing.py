@@ -92,7 +92,11 @@ def report_of(client: Client) -> Deadline:
 
 def mails_to(relay: SmtpSink, client: Client) -> list[ReceivedMail]:
     addresses = set(client.contacts.values_list("address", flat=True))
-    return [mail for mail in relay.messages if "Report:" in mail.subject and set(mail.recipients) & addresses]
+    return [
+        mail
+        for mail in relay.messages
+        if mail.message.is_multipart() and set(mail.recipients) & addresses and list(mail.message.iter_attachments())
+    ]
 
 
 def paper(content: bytes) -> PdfReader:
