@@ -174,7 +174,7 @@ def test_a_body_that_was_given_up_is_told_by_the_digest_that_was_kept(
     """Not by that of what is left, which would be the digest of nothing."""
     cast.past_the_trail(Notice.objects.all(), state="sent", accepted_at=at("10:11"))
     cast.past_the_trail(Incident.objects.all(), closed_at=at("13:00"))
-    cast.past_the_trail(PostIncidentReview.objects.all(), completed_at=at("13:00"))
+    cast.past_the_trail(PostIncidentReview.objects.all(), status=ReviewStatus.CLOSED, completed_at=at("13:00"))
     digests = {
         notice.pk: {name: hashlib.sha256(getattr(notice, name).encode()).hexdigest() for name in ("text", "html")}
         for notice in incident.notices.all()
