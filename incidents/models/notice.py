@@ -134,12 +134,12 @@ class NoticeQuerySet(FoundByWords["Notice"]):
         return dict(counts)
 
     def reducible(self, before: dt.datetime) -> NoticeQuerySet:
-        """Settled before then, of an incident that was closed before then, whose text is still there.
+        """Settled before then, of an incident that was closed before then or of none, whose text is still there.
 
         A merged incident is closed with the one that it was merged into.
         """
         closed = Q(incident__closed_at__lt=before) | Q(incident__merged_into__closed_at__lt=before)
-        settled = self.filter(closed, state__in=SETTLED_STATES, made_at__lt=before)
+        settled = self.filter(closed | Q(incident__isnull=True), state__in=SETTLED_STATES, made_at__lt=before)
         return settled.filter(Q(accepted_at=None) | Q(accepted_at__lt=before)).exclude(text="", html="")
 
     def without_bodies(self) -> NoticeQuerySet:

@@ -22,10 +22,10 @@ from config.audit import append_only, concerns, seals, verification
 from config.history import Caller
 from config.models import Concern, Event, EventKind, GivenUp, User
 from config.models.concern import ConcernKind
-from incidents import evidence, lifecycle, loop, outbox, retention, tasks
+from incidents import evidence, lifecycle, loop, notices, outbox, retention, tasks
 from incidents.models import Incident, Notice
 from incidents.models.incident import Status
-from incidents.models.notice import NoticeState
+from incidents.models.notice import FOLLOW_UPS, NoticeKind, NoticeState
 from reviews import lifecycle as reviewing
 from reviews.models import PostIncidentReview, ReviewStatus
 from tests import cast
@@ -145,6 +145,29 @@ def test_nothing_is_given_up_of_an_open_incident_of_late_or_without_a_reason(not
         retention.reduce_bodies(LATER, by=ada, reason=" ")
     cast.past_the_trail(Incident.objects.all(), closed_at=None)
     assert reduce(ada) == 0
+
+
+def test_what_colleagues_were_told_of_reviews_is_given_up_as_other_mails_are_a_weekly_list_by_its_age_alone(
+    notice: Notice, olga: User, max_: User, ada: User
+) -> None:
+    assert notice.incident is not None
+    cast.past_the_trail(Notice.objects.filter(pk=notice.pk), state=NoticeState.PENDING)
+    told = {"now": at("10:30"), "link": "/admin/", "headline": "Add a replica", "message": "It is due."}
+    rows = [
+        notices.to_colleague(kind, max_, moment=kind, incident=about, **told)
+        for kind, about in (*((kind, notice.incident) for kind in FOLLOW_UPS), (NoticeKind.OUTSTANDING, None))
+    ]
+    notices.queue(rows)
+    assert reduce(ada) == 0, "none is settled"
+    colleagues = Notice.objects.filter(kind__in=FOLLOW_UPS)
+    cast.past_the_trail(colleagues, state=NoticeState.SENT, accepted_at=at("10:31"))
+    assert retention.reduce_bodies(at("10:31"), by=ada, reason="Too early.") == 0
+    cast.past_the_trail(Incident.objects.all(), closed_at=None)
+    assert reduce(ada) == 1
+    assert colleagues.get(text="").incident is None
+    close(notice.incident)
+    assert reduce(ada) == len(FOLLOW_UPS)
+    assert not colleagues.exclude(text="", html="").exists()
 
 
 def test_a_text_that_an_insider_blanks_is_found(notice: Notice) -> None:
