@@ -67,7 +67,7 @@ def after_days(policy: ReviewPolicy | None, start: dt.datetime, days: int) -> dt
 
 
 #: What holds for the actions of a review without a policy; the rest is the fields' own defaults.
-WITHOUT_POLICY = ReviewPolicy(actions_done_within=30)
+WITHOUT_POLICY = ReviewPolicy(actions_done_within=30, outstanding_on=1)
 
 
 def rules(review: PostIncidentReview) -> ReviewPolicy:

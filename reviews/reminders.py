@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from django.db.models import Exists, OuterRef
+from django.db.models import Exists, OuterRef, Q
 from django.urls import reverse
 from django.utils import formats, translation
 from django.utils.translation import gettext as _
@@ -279,22 +279,26 @@ def _unassigned(now: dt.datetime) -> Iterator[Telling]:
 
 
 def list_outstanding(now: dt.datetime) -> int:
-    """On its policy's weekday: what is open of the reviews under it. One mail for each reader and day, never later."""
+    """On its policy's weekday what is open of the reviews under it; on Monday, to managers, of those under none.
+
+    One mail for each reader and day, never later. A policy that is out of use goes on for the reviews that began
+    under it, as its reminders do.
+    """
     return _send(_lists(now), now)
 
 
 def _lists(now: dt.datetime) -> Iterator[Telling]:
     told = Told()
-    readers: dict[int, list[int]] = defaultdict(list)
-    for policy in ReviewPolicy.objects.all().in_use().filter(outstanding_on__isnull=False):
+    readers: dict[int, Q] = defaultdict(Q)
+    for policy in (owed.WITHOUT_POLICY, *ReviewPolicy.objects.filter(outstanding_on__isnull=False)):
         for reader in told.of(policy):
             local = now.astimezone(ZoneInfo(reader.time_zone))
             if local.isoweekday() == policy.outstanding_on and local.date() == day_of(reader, now):
-                readers[reader.pk].append(policy.pk)
-    for key, policies in readers.items():
+                readers[reader.pk] |= Q(review__policy=policy.pk) if policy.pk else Q(review__policy__isnull=True)
+    for key, theirs in readers.items():
         reader = told.reachable[key]
         today = day_of(reader, now)
-        rows = CorrectiveAction.objects.all().open().filter(review__policy__in=policies)
+        rows = CorrectiveAction.objects.all().open().filter(theirs)
         actions = list(scope.visible(rows, reader).select_related("owner", "review__incident").order_by("due_on", "pk"))
         for action in actions:
             action.is_overdue = action.due_on < today  # type: ignore[attr-defined]  # for the template

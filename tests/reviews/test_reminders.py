@@ -65,11 +65,13 @@ def policy(review: PostIncidentReview) -> ReviewPolicy:
 
 
 REMINDED = [("action_reminder", "olga")]
+#: What is open without a policy, to the manager.
+LISTED = [("outstanding", "max")]
 
 
 def test_the_owner_is_reminded_before_the_due_day_and_on_the_first_day_after_it(action: CorrectiveAction) -> None:
     days = {day: told(on(day)) for day in range(5, 17)}
-    assert {day: who for day, who in days.items() if who} == {7: REMINDED, 11: REMINDED}
+    assert {day: who for day, who in days.items() if who} == {7: REMINDED + LISTED, 11: REMINDED, 14: LISTED}
     first, last = Notice.objects.filter(kind=NoticeKind.ACTION_REMINDER).order_by("pk")
     assert first.subject == f"[{action.review.incident.reference}] “Add a replica” is due on Dec. 10, 2026"
     assert "Overdue: “Add a replica” was due on Dec. 10, 2026" in last.subject
@@ -85,7 +87,7 @@ def test_its_policy_says_how_long_before(action: CorrectiveAction, policy: Revie
 
 
 def test_after_an_outage_only_the_latest_reminder_goes_out(action: CorrectiveAction) -> None:
-    assert told(on(14)) == REMINDED
+    assert told(on(15)) == REMINDED
     assert Notice.objects.get(kind=NoticeKind.ACTION_REMINDER).subject.count("Overdue") == 1
 
 
@@ -99,7 +101,7 @@ def test_a_day_is_the_owners_own_and_begins_in_the_morning(action: CorrectiveAct
 def test_a_new_owner_has_a_reminder_of_their_own_and_nobody_one_twice(
     action: CorrectiveAction, olga: User, ada: User
 ) -> None:
-    assert told(on(7)) == REMINDED
+    assert told(on(7)) == REMINDED + LISTED
     lifecycle.hand_over(action, by=olga, owner=ada, reason="Away.")
     assert told(on(8)) == [("action_reminder", "ada")]
     lifecycle.hand_over(action, by=olga, owner=olga, reason="Back.")
@@ -218,6 +220,26 @@ def test_the_list_of_what_is_outstanding_goes_out_on_its_weekday_only(
         assert action.review.incident.reference in part
     lifecycle.drop(action, by=max_, now=on(8), reason="Gone.")
     assert told(on(9)) == [], "nothing is outstanding"
+
+
+def test_what_is_open_without_a_policy_is_told_to_managers_on_monday_in_the_same_list(
+    action: CorrectiveAction, policy: ReviewPolicy, olga: User, max_: User
+) -> None:
+    review = reviewed(olga, day=25)
+    review.policy = None
+    cast.save(review)
+    cast.fill_in(review, action="Raise the quota")
+    assert "outstanding" not in dict(told(on(6))), "Sunday"
+    assert told(on(7)).count(("outstanding", "max")) == 1
+    listed = Notice.objects.get(kind=NoticeKind.OUTSTANDING)
+    assert "Raise the quota" in listed.text
+    assert "Add a replica" not in listed.text, "its policy names no day"
+    policy.outstanding_on, policy.is_active = 1, False
+    cast.save(policy)
+    assert told(on(14)).count(("outstanding", "max")) == 1
+    listed = Notice.objects.filter(kind=NoticeKind.OUTSTANDING).latest("pk")
+    assert "Raise the quota" in listed.text
+    assert "Add a replica" in listed.text, "a policy out of use goes on for what began under it"
 
 
 def test_the_list_comes_on_the_readers_own_day_and_in_their_language(
