@@ -14,6 +14,7 @@ from reviews.lifecycle.actions import (
     start,
     take_up_again,
 )
+from reviews.lifecycle.authors import has_written, may_approve
 from reviews.lifecycle.checklist import Check, checklist, what_is_missing
 from reviews.lifecycle.document import join, move, pick
 from reviews.lifecycle.opening import NobodyToFacilitate, open_owed, open_review, waive
@@ -37,8 +38,10 @@ __all__ = [
     "drop",
     "finish",
     "hand_over",
+    "has_written",
     "is_of_it",
     "join",
+    "may_approve",
     "may_steer",
     "may_write",
     "move",

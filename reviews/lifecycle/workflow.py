@@ -8,6 +8,7 @@ from django.utils.translation import gettext as _
 
 from config.models import User
 from incidents.lifecycle import Refused
+from reviews.lifecycle.authors import has_written
 from reviews.lifecycle.checklist import what_is_missing
 from reviews.lifecycle.verb import refuse_unless, refuse_unless_manager, refuse_unless_steering, refuse_without, verb
 from reviews.models import PostIncidentReview, ReviewStatus
@@ -37,12 +38,12 @@ def send_back(review: PostIncidentReview, *, by: User, now: dt.datetime, reason:
 
 
 def approve(review: PostIncidentReview, *, by: User, now: dt.datetime, reason: str = "") -> PostIncidentReview:
-    """A manager who is neither its facilitator nor who submitted it has read it and agrees."""
+    """A manager who has not written in it has read it and agrees."""
     with verb(review, by, reason) as review:
         refuse_unless(review, ReviewStatus.IN_REVIEW)
         refuse_unless_manager(by)
-        if by.pk in (review.facilitator_id, review.submitted_by_id):
-            raise Refused(_("A review is approved by somebody else than who wrote it. Ask another manager."))
+        if has_written(review, by):
+            raise Refused(_("You wrote in this review. Ask a manager who did not to read and approve it."))
         review.status, review.approved_at, review.approved_by = ReviewStatus.APPROVED, now, by
         review.save()
     return review

@@ -138,6 +138,8 @@ class PostIncidentReview(AuditedModel):
         verbose_name_plural = _("post-incident reviews")
         ordering = ("-opened_at", "-pk")
         constraints = (
+            # That no other author approves it either stands in rows of other tables, which no constraint can read:
+            # reviews/lifecycle/authors.py.
             models.CheckConstraint(
                 condition=Q(approved_by__isnull=True)
                 | ~Q(approved_by=F("facilitator")) & ~Q(approved_by=F("submitted_by")),

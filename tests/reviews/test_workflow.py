@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from django.db import IntegrityError, transaction
+from django.urls import reverse
 
 from agreements.models import Service, ServiceAgreement
 from config.history import ReasonMissing, acting
@@ -113,12 +114,79 @@ def test_who_facilitated_or_submitted_it_does_not_approve_it_manager_or_not(
     with pytest.raises(Refused, match="for a manager"):
         lifecycle.approve(whole, by=otto, now=at("15:00"))
     for author in (max_, ada):
-        with pytest.raises(Refused, match="somebody else"):
+        with pytest.raises(Refused, match="Ask a manager who did not"):
             lifecycle.approve(whole, by=author, now=at("15:00"))
     whole.refresh_from_db()
     whole.status, whole.approved_at, whole.approved_by = ReviewStatus.APPROVED, at("15:00"), max_
     with pytest.raises(IntegrityError, match="review_approved_by_another"), transaction.atomic():
         whole.save()
+
+
+WRITING: dict[str, Callable[[PostIncidentReview, User], object]] = {
+    "contributes": lambda review, by: Contributor.objects.create(review=review, user=by),
+    "summary": lambda review, by: _save(review, summary="Otherwise."),
+    "answer": lambda review, by: _save(review.answers.all()[0], text="Otherwise."),
+    "finding": lambda review, by: _save(review.findings.get(), explanation="Otherwise."),
+    "pick": lambda review, by: lifecycle.pick(review, by=by, entries=review.incident.timeline.all()),
+    "remark": lambda review, by: _save(review.picks.all()[0], remark="Otherwise."),
+    "what will be done": lambda review, by: _save(review.actions.get(), what="Add two replicas"),
+}
+
+
+def _save(row: Any, **values: Any) -> None:
+    for name, value in values.items():
+        setattr(row, name, value)
+    row.save()
+
+
+@pytest.mark.parametrize("write", WRITING.values(), ids=WRITING)
+def test_a_manager_who_wrote_in_it_does_not_approve_it_and_is_not_offered_to(
+    whole: PostIncidentReview, olga: User, max_: User, ada: User, write: Callable[[PostIncidentReview, User], object]
+) -> None:
+    with acting(max_):
+        write(whole, max_)
+    whole.refresh_from_db()
+    lifecycle.submit(whole, by=olga, now=at("14:00"))
+    page = reverse("admin:reviews_postincidentreview_change", args=[whole.pk])
+    button = reverse("admin:reviews_postincidentreview_approve", args=[whole.pk])
+    assert button not in cast.browser_of(max_).get(page).content.decode()
+    with pytest.raises(Refused, match="Ask a manager who did not"):
+        lifecycle.approve(whole, by=max_, now=at("15:00"))
+    assert button in cast.browser_of(ada).get(page).content.decode()
+    assert lifecycle.approve(whole, by=ada, now=at("15:00")).approved_by == ada
+
+
+def test_who_wrote_stays_an_author_whoever_is_taken_out_again(
+    whole: PostIncidentReview, olga: User, max_: User
+) -> None:
+    with acting(max_):
+        WRITING["contributes"](whole, max_)
+        WRITING["answer"](whole, max_)
+        whole.contributors.get(user=max_).delete()
+    lifecycle.submit(whole, by=olga, now=at("14:00"))
+    with pytest.raises(Refused, match="You wrote in this review"):
+        lifecycle.approve(whole, by=max_, now=at("15:00"))
+
+
+def test_who_opened_it_marked_what_clients_read_or_did_an_action_may_approve_it(
+    olga: User, max_: User, northwind: ServiceAgreement
+) -> None:
+    incident = incidents.declare(
+        by=olga,
+        now=at("12:00"),
+        title="Down",
+        severity="low",
+        services=list(Service.objects.all()),
+        detected_at=at("12:00"),
+    )
+    incidents.resolve(incident, by=olga, now=at("13:00"))
+    review = lifecycle.open_review(incident, by=max_, facilitator=olga, now=at("13:05"))
+    action = cast.fill_in(review)
+    with acting(max_):
+        _save(review, is_summary_for_client=True)
+    lifecycle.finish(action, by=max_, now=at("13:30"), done_on=at("13:30").date(), evidence="Change 7")
+    lifecycle.submit(review, by=olga, now=at("14:00"))
+    assert lifecycle.approve(review, by=max_, now=at("15:00")).approved_by == max_
 
 
 @pytest.mark.parametrize("step", [lifecycle.submit, lifecycle.close])
