@@ -5,16 +5,21 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Sequence
 
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 
 from incidents.models import Incident, TimelineEntry
 from reviews.models import TimelinePick
 
 
 def offered(incident: Incident) -> QuerySet[TimelineEntry]:
-    """All entries of the incident and of those that were merged into it, the earliest first."""
-    own = Q(incident=incident) | Q(incident__merged_into=incident)
-    return TimelineEntry.objects.filter(own).select_related("incident").order_by("happened_at", "pk")
+    """All entries of the incident and of those that were merged into it, also by way of others; the earliest first."""
+    entries = TimelineEntry.objects.filter(incident__in=incident.with_merged())
+    return entries.select_related("incident").order_by("happened_at", "pk")
+
+
+def told(entry: TimelineEntry, incident: Incident) -> str:
+    """What it says to colleagues, and in which incident if that is another than this one."""
+    return entry.text if entry.incident_id == incident.pk else f"{entry.incident.reference}: {entry.text}"
 
 
 def placed(picks: Sequence[TimelinePick], entries: Sequence[TimelineEntry]) -> list[TimelinePick | TimelineEntry]:

@@ -215,6 +215,19 @@ class Incident(AuditedModel):
     def is_open(self) -> bool:
         return self.status in OPEN_STATUSES
 
+    def with_merged(self) -> set[int]:
+        """Its key, and those of all that were merged into it, also by way of others."""
+        keys = last = {self.pk}
+        while last := set(Incident.objects.filter(merged_into__in=last).values_list("pk", flat=True)):
+            keys = keys | last
+        return keys
+
+    def is_part_of(self, incident: int) -> bool:
+        """Whether it is the incident of that key or was merged into it, also by way of others."""
+        if incident in (self.pk, self.merged_into_id):
+            return True
+        return self.merged_into is not None and self.merged_into.is_part_of(incident)
+
     def needing_reason(self, changed: set[str]) -> set[str]:
         """Besides its fields: a status that goes backwards."""
         order = list(Status)

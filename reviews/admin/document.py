@@ -13,7 +13,7 @@ from django.utils.safestring import SafeString
 from config import markdown, scope
 from incidents.admin import badges
 from incidents.models import Deadline
-from reviews import due, lifecycle, phases, picture, similar
+from reviews import due, lifecycle, phases, picture, similar, timeline
 from reviews.lifecycle import Check
 from reviews.models import CorrectiveAction, PostIncidentReview, ReviewStatus
 
@@ -125,9 +125,9 @@ class Document:
         return [(row, markdown.to_html(row.explanation)) for row in rows]
 
     @cached_property
-    def picks(self) -> Sequence[tuple[Any, SafeString]]:
-        rows = self._of(self.review.picks.all()).select_related("entry")
-        return [(row, markdown.to_html(row.remark)) for row in rows]
+    def picks(self) -> Sequence[tuple[Any, str, SafeString]]:
+        rows = self._of(self.review.picks.all()).select_related("entry__incident")
+        return [(row, timeline.told(row.entry, self.incident), markdown.to_html(row.remark)) for row in rows]
 
     @cached_property
     def actions(self) -> Sequence[Any]:

@@ -18,7 +18,7 @@ from config.admin import badge
 from config.fields import ProseField
 from config.forms import RowChooser, RowsFormSet
 from config.models import User
-from reviews import lifecycle
+from reviews import lifecycle, timeline
 from reviews.models import Answer, Contributor, Finding, ReviewLink, TimelinePick
 
 
@@ -97,7 +97,7 @@ class PickInline(PartInline):
     model = TimelinePick
     fields = ("position", "moves", "told", "remark", "is_for_client")
     readonly_fields = ("moves", "told")
-    brings = ("entry",)
+    brings = ("entry__incident", "review__incident")
     max_num = 0
     verbose_name_plural = _("timeline")
 
@@ -118,6 +118,6 @@ class PickInline(PartInline):
         return format_html(
             "<strong>{}</strong><br>{} {}",
             times.for_reader(pick.entry.happened_at),
-            pick.entry.text,
+            timeline.told(pick.entry, pick.review.incident),
             badge(_("Clients were shown this"), "med", "◐") if pick.entry.is_client_visible else "",
         )

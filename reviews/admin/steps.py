@@ -16,7 +16,7 @@ from config.admin import page_of
 from config.admin.reasons import edits_below
 from config.forms import ActForm, Done, reason_field
 from config.meanwhile import Change, Reading
-from incidents.models import TimelineEntry, reaches_beyond
+from incidents.models import Incident, TimelineEntry, reaches_beyond
 from reviews import lifecycle, timeline
 from reviews.models import PostIncidentReview, ReviewStatus, TimelinePick
 
@@ -57,8 +57,10 @@ class EntryChoices(forms.ModelMultipleChoiceField):  # type: ignore[type-arg]
 
     widget = forms.CheckboxSelectMultiple
 
+    incident: Incident  # whose review it is
+
     def label_from_instance(self, entry: Any) -> str:
-        said = {"at": times.for_reader(entry.happened_at), "text": entry.text}
+        said = {"at": times.for_reader(entry.happened_at), "text": timeline.told(entry, self.incident)}
         if entry.is_client_visible:
             return _now("%(at)s · %(text)s (clients were shown this)") % said
         return _now("%(at)s · %(text)s") % said
@@ -74,6 +76,7 @@ class PickEntries(ReviewAct):
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         field: Any = self.fields["entries"]
+        field.incident = self.subject.incident
         field.queryset = self._offered
         field.initial = list(self.subject.picks.values_list("entry", flat=True))
 

@@ -268,6 +268,5 @@ class TimelinePick(AuditedModel):
 
     def clean(self) -> None:
         """What happened in another incident is none of this one's story, unless that one was merged into it."""
-        ours = self.review.incident_id
-        if ours not in (self.entry.incident_id, self.entry.incident.merged_into_id):
+        if not self.entry.incident.is_part_of(self.review.incident_id):
             raise ValidationError({"entry": _("This entry belongs to another incident.")})

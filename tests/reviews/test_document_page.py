@@ -18,6 +18,7 @@ from config.history import acting
 from config.models import User
 from incidents import lifecycle
 from incidents.models import Deadline, TimelineEntry
+from reviews import edition
 from reviews import lifecycle as reviewing
 from reviews.models import Factor, Finding, PostIncidentReview, TimelinePick
 from tests import cast
@@ -204,6 +205,37 @@ def test_an_entry_of_another_incident_can_never_be_picked_unless_it_was_merged_i
     )
     browser.post(page(review, "pick-entries"), {"entries": [entry.pk]})
     assert picked(review) == ["Of another"]
+
+
+def test_entries_of_all_that_was_merged_into_it_are_offered_by_their_reference_and_what_is_internal_stays(
+    browser: Browser, review: PostIncidentReview, olga: User
+) -> None:
+    now = timezone.now()
+    into = review.incident
+    for title in ("Its part", "A part of that"):
+        part = lifecycle.declare(
+            by=olga, now=now, title=title, severity="low", services=[cast.service("Login")], detected_at=now
+        )
+        lifecycle.note(part, by=olga, now=now, text=f"Internal to {title}")
+        lifecycle.note(part, by=olga, now=now, text=f"Open in {title}", is_client_visible=True)
+        cast.past_the_trail(type(part).objects.filter(pk=part.pk), status="merged", merged_into=into, merged_at=now)
+        into = part
+    offered = shown(browser.get(page(review, "pick-entries")))
+    for title in ("Its part", "A part of that"):
+        reference = type(part).objects.get(title=title).reference
+        assert f"{reference}: Internal to {title}" in offered
+        assert f"{reference}: Open in {title} (clients were shown this)" in offered
+    theirs = TimelineEntry.objects.filter(incident=part, text__contains="A part of that")
+    browser.post(page(review, "pick-entries"), {"entries": [entry.pk for entry in theirs]})
+    assert sorted(picked(review)) == ["Internal to A part of that", "Open in A part of that"]
+    for name in ("change", "read"):
+        assert f"{part.reference}: Internal to A part of that" in shown(browser.get(page(review, name)))
+    cast.past_the_trail(review.picks, is_for_client=True, remark="It came later.")
+    told = edition.facts(review, cast.client("Fabrikam", "UTC", "it@fabrikam.example")).timeline
+    assert sorted((one.text, one.remark) for one in told) == [
+        ("", "It came later."),
+        ("Open in A part of that", "It came later."),
+    ]
 
 
 def test_who_picks_while_a_colleague_did_is_told(
