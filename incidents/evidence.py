@@ -14,6 +14,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db.models import F, Prefetch, Q, QuerySet
+from django.db.models.functions import Length
 from django.utils import translation
 
 from agreements.models import Client, Obligation, ServiceAgreement
@@ -114,6 +115,15 @@ class AcknowledgementFacts:
 
 
 @dataclass(frozen=True)
+class AttachmentFacts:
+    """A file that goes with a notice: its size in bytes and the SHA-256 of its content."""
+
+    name: str
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True)
 class NoticeFacts:
     """One mail to one person at the client; `text` is its body as sent, the sentence that it is late included,
     and the secret part of the client's link left out: whoever reads this document must not be able to press its button.
@@ -137,6 +147,7 @@ class NoticeFacts:
     attempts: tuple[AttemptFacts, ...]
     acknowledgement: AcknowledgementFacts | None
     text: str
+    attachment: AttachmentFacts | None
 
 
 @dataclass(frozen=True)
@@ -152,6 +163,8 @@ class ToldFacts:
 
 @dataclass(frozen=True)
 class Evidence(Facts):
+    FORM = 2
+
     reference: str
     title: str
     severity: str
@@ -214,9 +227,10 @@ def _deadlines(incident: Incident, client: Client) -> list[Deadline]:
 
 
 def _notices(incident: Incident, client: Client) -> list[Notice]:
-    here_and_merged = Q(incident=incident) | Q(incident__merged_into=incident)
-    found = Notice.objects.filter(here_and_merged, client=client, kind__in=CLIENT_KINDS, user__isnull=True)
-    found = found.select_related("incident", "acknowledgement").defer("html")
+    here_and_merged = incident.with_merged()
+    found = Notice.objects.filter(incident__in=here_and_merged, client=client, kind__in=CLIENT_KINDS, user__isnull=True)
+    found = found.select_related("incident", "acknowledgement", "attachment").defer("html", "attachment__content")
+    found = found.annotate(attachment_size=Length("attachment__content"))
     attempts = DeliveryAttempt.objects.order_by("at", "pk")
     return list(found.prefetch_related(Prefetch("attempts", attempts)).order_by("made_at", "pk"))
 
@@ -315,6 +329,7 @@ def _notice_facts(notices: Sequence[Notice]) -> tuple[NoticeFacts, ...]:
             text=remains[notice.pk].sentence
             if notice.pk in remains
             else acknowledgement_link.masked(letter.text_of(notice)),
+            attachment=_attachment(notice),
         )
         for notice in notices
     )
@@ -330,6 +345,12 @@ def _attempt(attempt: DeliveryAttempt) -> AttemptFacts:
         outcome=attempt.outcome,
         elapsed_ms=attempt.elapsed_ms,
     )
+
+
+def _attachment(notice: Any) -> AttachmentFacts | None:
+    """Of a notice that comes with the size of its file."""
+    file = notice.attachment
+    return AttachmentFacts(file.name, notice.attachment_size, file.sha256) if file else None
 
 
 def _acknowledgement(notice: Notice) -> AcknowledgementFacts | None:

@@ -238,6 +238,10 @@ class _Words:
         yield _("To"), cell(notice.recipient_name, notice.recipient_address)
         yield _("Subject"), cell(notice.subject)
         yield _("Message-ID"), _code(notice.message_id)
+        if file := notice.attachment:
+            yield _("Attached file"), _code(file.name)
+            yield _("Its size"), cell(_("%(size)d bytes") % {"size": file.size})
+            yield _("Its SHA-256"), _code(file.sha256)
         yield _("Made"), cell(self._line(notice.made_at))
         yield _("To be sent by"), cell(self._line(notice.due_at))
         if notice.is_marked_late:

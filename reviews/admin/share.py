@@ -87,6 +87,22 @@ class Share(ReviewAct):
             "counts as given when the mail server accepts it. The copy that was sent is kept."
         )
 
+    def full_clean(self) -> None:
+        """A test asks for nothing of what is chosen and typed."""
+        super().full_clean()
+        if "test" in self.data:
+            self.errors.clear()
+
+    def do(self, *, now: dt.datetime) -> Done:
+        if "test" not in self.data:
+            return super().do(now=now)
+        client = next((one.client for one in self.standings if str(one.client.pk) == self.data["test"]), None)
+        if client is None:
+            raise ValidationError(_now("Choose whose mail to test."))
+        test = lifecycle.send_test(self.subject, client, by=self.by, now=now)
+        said = _now("A test is on its way to %(address)s. No client was told anything.")
+        return Done(said % {"address": test.recipient_address}, stays=True)
+
     def act(self, *, now: dt.datetime) -> Done:
         shared = lifecycle.share(self.subject, by=self.by, now=now, **self.cleaned_data)
         said = ngettext("%d mail is in the outbox.", "%d mails are in the outbox.", shared.mails) % shared.mails

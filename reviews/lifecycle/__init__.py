@@ -18,7 +18,7 @@ from reviews.lifecycle.authors import has_written, may_approve
 from reviews.lifecycle.checklist import Check, checklist, what_is_missing
 from reviews.lifecycle.document import join, move, pick
 from reviews.lifecycle.opening import NobodyToFacilitate, open_owed, open_review, waive
-from reviews.lifecycle.sharing import Prepared, Shared, Standing, prepare, share, standings
+from reviews.lifecycle.sharing import Prepared, Shared, Standing, prepare, send_test, share, standings
 from reviews.lifecycle.verb import APPROVE, is_of_it, may_steer, may_write
 from reviews.lifecycle.workflow import approve, close, reopen, send_back, submit
 
@@ -52,6 +52,7 @@ __all__ = [
     "recurrence",
     "reopen",
     "send_back",
+    "send_test",
     "share",
     "standings",
     "start",

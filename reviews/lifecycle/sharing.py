@@ -18,7 +18,7 @@ from incidents.document import Document
 from incidents.document_pdf import pdf_of
 from incidents.lifecycle import Refused, affected_clients
 from incidents.lifecycle.verb import log
-from incidents.models import Attachment, Deadline, Incident
+from incidents.models import Attachment, Deadline, Incident, Notice
 from reviews import edition, edition_document
 from reviews.edition import Marked
 from reviews.lifecycle.verb import refuse_unless, refuse_unless_steering, verb
@@ -88,12 +88,16 @@ class Prepared:
     attachment: Attachment
     draft: notices.Draft
 
-    def keep(self, *, by: User, now: dt.datetime, late_reason: str) -> ClientEdition:
-        """Save the copy and queue the mails."""
+    def attach(self) -> None:
+        """Save the file, which the mails bear."""
         self.attachment.full_clean()
         self.attachment.save()
         for row in self.draft.rows:
             row.attachment = self.attachment  # has its key now
+
+    def keep(self, *, by: User, now: dt.datetime, late_reason: str) -> ClientEdition:
+        """Save the copy and queue the mails."""
+        self.attach()
         notices.queue(self.draft.rows)
         told = _("Report to %(client)s, version %(version)d") % {"client": self.client, "version": self.version}
         log(self.review.incident, told, by, at=now, now=now, is_client_visible=True)
@@ -144,6 +148,27 @@ def prepare(
     directory = directory or notices.Directory([review.incident], {client.pk})
     draft = notices.draft_report(review.incident, client, directory, now=now, report=report, number=version)
     return Prepared(review, client, version, document, attachment, draft)
+
+
+def send_test(review: PostIncidentReview, client: Client, *, by: User, now: dt.datetime) -> Notice:
+    """Queue what this client's first contact would be sent, with its PDF, to the colleague who asks, marked as a test.
+
+    It is no edition, is told to nobody at the client, meets nothing and goes after everything else that waits.
+    """
+    if not by.email:
+        raise Refused(_("Your account has no mail address. An administrator can add it."))
+    with verb(review, by, _("Test of a report to %(client)s.") % {"client": client}) as review:
+        refuse_unless(review, *SHAREABLE)
+        refuse_unless_steering(review, by)
+        _refuse_strangers(review.incident, [client])
+        prepared = prepare(review, client, now=now)
+        if not prepared.draft.mails:
+            raise Refused(_("%(client)s has no contact that can be mailed.") % {"client": client})
+        prepared.attach()
+        test = notices.as_test(prepared.draft.mails[0], notices.Recipient.colleague(by), now=now)
+        test.save()
+        tasks.deliver.ring_on_commit()
+    return test
 
 
 # ── who is to be told ───────────────────────────────────────────────────────────────────────────────────────────────

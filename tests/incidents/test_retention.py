@@ -152,7 +152,7 @@ def test_what_colleagues_were_told_of_reviews_is_given_up_as_other_mails_are_a_w
 ) -> None:
     assert notice.incident is not None
     cast.past_the_trail(Notice.objects.filter(pk=notice.pk), state=NoticeState.PENDING)
-    told = {"now": at("10:30"), "link": "/admin/", "headline": "Add a replica", "message": "It is due."}
+    told: dict[str, Any] = {"now": at("10:30"), "link": "/admin/", "headline": "Add a replica", "message": "It is due."}
     rows = [
         notices.to_colleague(kind, max_, moment=kind, incident=about, **told)
         for kind, about in (*((kind, notice.incident) for kind in FOLLOW_UPS), (NoticeKind.OUTSTANDING, None))

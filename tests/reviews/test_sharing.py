@@ -22,6 +22,7 @@ from config.models import User
 from config.roles import OPERATOR
 from incidents import lifecycle as incidents
 from incidents import outbox
+from incidents.evidence import AttachmentFacts, evidence_of
 from incidents.letter import as_mail
 from incidents.models import Attachment, Deadline, Incident, Notice, Standing
 from incidents.models.notice import NoticeKind, NoticeState
@@ -470,6 +471,91 @@ def test_without_a_contact_colleagues_are_alarmed_and_nothing_counts(
     assert not ClientEdition.objects.exists()
 
 
+# ── a test to oneself ───────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_test_bears_the_pdf_goes_to_its_asker_alone_and_counts_for_nobody(
+    relay: SmtpSink, approved: PostIncidentReview, contoso: ServiceAgreement, olga: User
+) -> None:
+    entries = approved.incident.timeline.count()
+    lifecycle.send_test(approved, contoso.client, by=olga, now=at("15:00"))
+    outbox.deliver(at("15:01"))
+    (mail,) = relay.messages
+    assert list(mail.recipients) == [olga.email]
+    assert mail.subject.startswith("[Test] ")
+    assert "This is what Contoso Operations of Contoso would read" in " ".join(mail.text.split())
+    (file,) = mail.message.iter_attachments()
+    content = file.get_payload(decode=True)
+    assert isinstance(content, bytes)
+    assert "Adiskfilledup." in words_on(paper(content))
+    assert report_of(contoso.client).met_at is None
+    assert not ClientEdition.objects.exists()
+    approved.refresh_from_db()
+    assert (approved.status, approved.shared_at) == (ReviewStatus.APPROVED, None)
+    assert approved.incident.timeline.count() == entries
+
+    shared = lifecycle.share(approved, [contoso.client], by=olga, now=at("15:10"))
+    assert ([one.version for one in shared.editions], shared.mails) == ([1], 2)
+    assert not evidence_of(approved.incident, contoso.client, now=at("15:11")).canonical().count(olga.email.encode())
+
+
+def test_the_database_lets_no_test_of_a_report_count_for_a_client(
+    approved: PostIncidentReview, contoso: ServiceAgreement, olga: User
+) -> None:
+    test = lifecycle.send_test(approved, contoso.client, by=olga, now=at("15:00"))
+    for told in ({"client": contoso.client}, {"deadline": report_of(contoso.client)}):
+        with pytest.raises(IntegrityError, match="notice_test_is_for_a_colleague"), transaction.atomic():
+            cast.past_the_trail(Notice.objects.filter(pk=test.pk), **told)
+
+
+def test_a_test_is_refused_as_sharing_is(
+    draft: PostIncidentReview, contoso: ServiceAgreement, olga: User, max_: User, roles: None
+) -> None:
+    def asked(by: User, client: Client = contoso.client) -> None:
+        lifecycle.send_test(draft, client, by=by, now=at("15:00"))
+
+    with pytest.raises(Refused, match="the review is draft"):
+        asked(olga)
+    approve(draft, olga, max_)
+    with pytest.raises(Refused, match="Nothing in this review is marked for clients"):
+        asked(olga)
+    cast.past_the_trail(PostIncidentReview.objects, is_summary_for_client=True)
+    draft.refresh_from_db()
+    with pytest.raises(Refused, match="for its facilitator, Olga Petrova"):
+        asked(cast.colleague("oscar", "Oscar Roe", OPERATOR))
+    with pytest.raises(Refused, match="Fabrikam: not affected"):
+        asked(olga, cast.client("Fabrikam", "UTC", "it@fabrikam.example"))
+    max_.email = ""
+    cast.save(max_)
+    with pytest.raises(Refused, match="Your account has no mail address"):
+        asked(max_)
+    for contact in Contact.objects.filter(client=contoso.client):
+        contact.is_active = False
+        cast.save(contact)
+    with pytest.raises(Refused, match="Contoso has no contact"):
+        asked(olga)
+    assert not Notice.objects.filter(kind=NoticeKind.TEST).exists()
+    assert not Attachment.objects.exists()
+
+
+def test_the_page_sends_a_test_whatever_else_is_chosen_and_stays(
+    approved: PostIncidentReview, northwind: ServiceAgreement, contoso: ServiceAgreement, olga: User
+) -> None:
+    browser = browser_of(olga)
+    address = page_of("reviews_postincidentreview_share", approved.pk)
+    answer = browser.post(address, {"test": contoso.client.pk, "reason": "Half written"})
+    assert answer.status_code == 200
+    said = answer.content.decode()
+    assert f"A test is on its way to {olga.email}. No client was told anything." in said
+    assert "Half written" in said
+    assert "errornote" not in said
+    test = Notice.objects.get()
+    assert (test.kind, test.user, test.client) == (NoticeKind.TEST, olga, None)
+    stranger = browser.post(address, {"test": "999"}).content.decode()
+    assert "Choose whose mail to test." in stranger
+    assert Notice.objects.count() == 1
+
+
 # ── when it is lawful, and for whom ─────────────────────────────────────────────────────────────────────────────────
 
 
@@ -549,6 +635,43 @@ def test_a_notice_without_an_attachment_costs_no_query_more(incident: Incident, 
     ) as queries:
         as_mail(notice, at("13:11"))
     assert not queries.captured_queries
+
+
+def test_evidence_names_the_file_that_was_sent_its_size_and_its_digest(
+    relay: SmtpSink, approved: PostIncidentReview, northwind: ServiceAgreement, contoso: ServiceAgreement, olga: User
+) -> None:
+    incidents.notify_client(approved.incident, by=olga, now=at("14:50"), message="Over.", clients=[contoso.client])
+    lifecycle.share(approved, [contoso.client, northwind.client], by=olga, now=at("15:00"))
+    outbox.deliver(at("15:01"))
+    kept = ClientEdition.objects.get(client=contoso.client).attachment
+    other = ClientEdition.objects.get(client=northwind.client).attachment
+    with CaptureQueriesContext(connection) as queries:
+        found = evidence_of(approved.incident, contoso.client, now=at("15:02"))
+    assert not [q for q in queries if '"content"' in q["sql"] and "LENGTH" not in q["sql"]], "the file stays there"
+    said = {one.kind: one.attachment for one in found.notices}
+    assert said[NoticeKind.CLIENT_NOTICE] is None
+    assert said[NoticeKind.REPORT] == AttachmentFacts(kept.name, len(kept.data), kept.sha256)
+    page = browser_of(olga).get(page_of("incidents_incident_evidence", approved.incident_id, contoso.client.pk))
+    read = page.content.decode()
+    for told in (kept.name, f"{len(kept.data)} bytes", kept.sha256):
+        assert told in read
+    assert other.sha256 not in read
+
+
+def test_the_page_of_a_notice_offers_its_file_to_who_may_see_the_notice(
+    approved: PostIncidentReview, northwind: ServiceAgreement, contoso: ServiceAgreement, olga: User, aude: User
+) -> None:
+    lifecycle.share(approved, [contoso.client], by=olga, now=at("15:00"))
+    notice = Notice.objects.filter(kind=NoticeKind.REPORT)[0]
+    file = page_of("incidents_notice_attachment", notice.pk)
+    page = browser_of(aude).get(page_of("incidents_notice_change", notice.pk)).content.decode()
+    attachment = ClientEdition.objects.get().attachment
+    for told in (file, attachment.name, attachment.sha256):
+        assert told in page
+    assert browser_of(aude).get(file).content == attachment.data
+    limited = cast.colleague("lena", "Lena Short", OPERATOR)
+    limit_to(limited, northwind.client)
+    assert browser_of(limited).get(file).status_code == 404
 
 
 # ── the pages ───────────────────────────────────────────────────────────────────────────────────────────────────────
