@@ -35,6 +35,8 @@ from config.history import AuditedModel, acting
 from config.models import User
 from incidents import message_presets
 from incidents.models import MessageTemplate
+from reviews import policy_presets
+from reviews.models import ReviewPolicy
 
 PASSWORD = "due-notice"  # noqa: S105 - printed for everybody to read; the demo is reachable from this machine only
 STAFF_DOMAIN = "due-notice.example"
@@ -110,6 +112,8 @@ def load(now: dt.datetime) -> None:
             for preset in message_presets.PRESETS:
                 named = {"kind": preset.kind, "language": preset.language, "name": preset.name}
                 MessageTemplate.objects.get_or_create(**named, defaults={"text": preset.text})
+        with acting(people()["max"], reason="As our operations handbook says."):
+            _review_policy(_days_before(now, 300))
 
 
 @contextlib.contextmanager
@@ -150,6 +154,13 @@ def _people(joined_at: dt.datetime) -> dict[str, User]:
         )
         known[login].groups.add(Group.objects.get(name=role))
     return known
+
+
+def _review_policy(made_at: dt.datetime) -> None:
+    """Every critical incident is reviewed, by Olga."""
+    preset = policy_presets.PRESETS[0]
+    terms = {**preset.terms, "facilitator": people()["olga"], "made_at": made_at}
+    ReviewPolicy.objects.get_or_create(name=str(preset.name), defaults=terms)
 
 
 # ── the clients ─────────────────────────────────────────────────────────────────────────────────────────────────────

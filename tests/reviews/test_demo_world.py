@@ -16,8 +16,9 @@ from config.models.concern import ConcernKind
 from incidents.models import Deadline, Incident, Notice, Standing
 from incidents.models.incident import Status
 from incidents.models.notice import NoticeKind, NoticeState
+from reviews import lifecycle
 from reviews.demo import story, world
-from reviews.models import CorrectiveAction, PostIncidentReview
+from reviews.models import ClientEdition, CorrectiveAction, PostIncidentReview
 from tests import cast
 from tests.services.smtp import SmtpSink
 
@@ -114,11 +115,9 @@ def test_somebody_hears_of_a_critical_incident_within_a_minute_and_the_past_is_a
 @pytest.mark.usefixtures("told")
 def test_the_incidents_stand_at_every_stage_and_are_never_told_twice() -> None:
     assert set(Incident.objects.values_list("status", flat=True)) == set(Status.values) - {Status.MERGED}
-    assert Incident.objects.count() == 10
+    assert Incident.objects.count() == 12
     overdue = [d for d in Deadline.objects.open() if d.standing(NOW) == Standing.MISSED]
     assert overdue
-    review = PostIncidentReview.objects.get(completed_at__isnull=True)
-    assert review.actions.open().count() == 3
     assert CorrectiveAction.objects.overdue(NOW.date()).exists()
     # An incident from before the amendment is counted by the version that was in force then.
     assert Incident.objects.filter(agreements__reference="AW-2025-01", agreements__version=1).count() == 1
@@ -127,6 +126,33 @@ def test_the_incidents_stand_at_every_stage_and_are_never_told_twice() -> None:
     assert not story.must_be_told()
     story.load(NOW + MINUTE)
     assert rows() == before
+
+
+def test_reviews_stand_at_every_stage_and_actions_went_their_way_by_their_verbs(told: SmtpSink) -> None:
+    reviews = PostIncidentReview.objects.all()
+    assert sorted(reviews.values_list("status", flat=True)) == ["closed", "draft", "in_review", "shared", "waived"]
+    assert all(review.why_owed.startswith("Policy: Every critical incident.") for review in reviews)
+    assert reviews.get(status="waived").history.latest("history_id").history_change_reason.startswith("A drill")
+    waits = reviews.get(status="in_review")
+    assert lifecycle.may_approve(waits, User.objects.get(username="max"))
+
+    edition = ClientEdition.objects.get()
+    (mail,) = edition.attachment.notices.all()
+    assert (mail.state, edition.review.status) == (NoticeState.SENT, "shared")
+    assert any("Report:" in one.subject and mail.recipient_address in one.recipients for one in told.messages)
+    report = Deadline.objects.get(incident=edition.review.incident, obligation="report")
+    assert report.met_at == mail.accepted_at
+
+    actions = CorrectiveAction.objects.all()
+    done = actions.filter(done_on__isnull=False)
+    assert all(action.evidence and action.check_on for action in done)
+    assert done.filter(check_on__gt=NOW.date(), effect="").exists()
+    assert done.filter(effect="helped").count() == 1
+    again = actions.open().get(effect="recurred")
+    assert again.history.filter(done_on__isnull=False).exists()
+    assert again.due_on > NOW.date()
+    assert Notice.objects.filter(kind=NoticeKind.ACTION_EFFECT, moment__contains="recurred").count() == 1
+    assert Notice.objects.filter(kind=NoticeKind.OUTSTANDING).exists()
 
 
 @pytest.mark.usefixtures("told")

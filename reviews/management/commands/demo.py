@@ -130,7 +130,7 @@ class Command(BaseCommand):
         settings.PUBLIC_URL = _address(web_port)
         celery.conf["broker_url"] = "memory://"  # nobody needs to be woken while the past is played
         if story.must_be_told():
-            self._step("Playing the last thirty days: ten incidents, and every mail that went out")
+            self._step("Playing the last thirty days: twelve incidents, and every mail that went out")
             inbox.clear()  # what a start that was interrupted has left
             story.load(now)
             story.look_back(now)
