@@ -31,7 +31,7 @@ from incidents import acknowledgement_link, lifecycle, retention
 from incidents.models import Acknowledgement, DeliveryAttempt, Incident, Notice
 from incidents.models.notice import DeliveryPhase, Outcome
 from reviews import lifecycle as reviewing
-from reviews.models import CorrectiveAction, PostIncidentReview
+from reviews.models import CorrectiveAction, PostIncidentReview, ReviewStatus
 from tests import cast
 from tests.cast import at, browser_of
 
