@@ -27,6 +27,17 @@ def type_summary(page: Page, text: str) -> None:
     page.wait_for_function("() => Object.keys(localStorage).some(k => k.includes(':draft:'))")
 
 
+def save(page: Page) -> None:
+    page.get_by_role("button", name="Save", exact=True).last.click()
+
+
+def log_in(page: Page) -> None:
+    """Olga, again."""
+    page.get_by_label("Username").fill("olga")
+    page.get_by_label("Password").fill(cast.PASSWORD)
+    page.get_by_role("button", name="Log in").click()
+
+
 def test_what_was_typed_is_previewed_and_outlives_a_lost_session_until_it_is_saved_or_thrown_away(
     sign_in: SignIn, product: Product
 ) -> None:
@@ -43,9 +54,7 @@ def test_what_was_typed_is_previewed_and_outlives_a_lost_session_until_it_is_sav
 
     page.context.clear_cookies()
     page.goto(f"{site}{REVIEW}")
-    page.get_by_label("Username").fill("olga")
-    page.get_by_label("Password").fill(cast.PASSWORD)
-    page.get_by_role("button", name="Log in").click()
+    log_in(page)
     expect(page.get_by_role("heading", name=KEPT)).to_be_visible()
     expect(summary).to_have_value("")
     expect(page.get_by_text("Meanwhile somebody has saved other words")).to_be_hidden()
@@ -72,3 +81,55 @@ def test_what_was_typed_is_previewed_and_outlives_a_lost_session_until_it_is_sav
     page.get_by_role("button", name="Log out").click()
     page.wait_for_url("**/logout/")
     assert kept(page) == [], "what was typed goes with who typed it"
+
+
+def test_of_two_who_write_at_once_and_one_who_is_signed_out_meanwhile_nobody_loses_a_word(
+    sign_in: SignIn, product: Product
+) -> None:
+    product.act("open_review()")
+    site = product.processes.start_web()
+    olga, max_ = sign_in(site, "olga"), sign_in(site, "max")
+    for page in (olga, max_):
+        page.goto(f"{site}{REVIEW}")
+
+    max_.get_by_label("Impact on clients", exact=True).fill("Nobody could sign in.")
+    type_summary(max_, "A disk filled up: Max.")
+    save(max_)
+    expect(max_.locator(".messagelist .success")).to_be_visible()
+    olga.get_by_label("Root cause", exact=True).fill("Nobody was told that it grew.")
+    type_summary(olga, "A disk filled up: Olga.")
+    save(olga)
+    told = olga.locator(".errorlist").first
+    expect(told).to_contain_text("Somebody has changed this since you opened the page.")
+    for word in ("Max Weber", "A disk filled up: Max.", "Nobody could sign in."):
+        expect(told).to_contain_text(word)
+    expect(olga.get_by_label("What happened", exact=True)).to_have_value("A disk filled up: Olga.")
+    expect(olga.get_by_label("Root cause", exact=True)).to_have_value("Nobody was told that it grew.")
+    expect(olga.get_by_label("Impact on clients", exact=True)).to_have_value("Nobody could sign in.")
+    olga.get_by_label("What happened", exact=True).fill("A disk filled up: Max and Olga.")
+    save(olga)
+    expect(olga.locator(".messagelist .success")).to_be_visible()
+    assert kept(olga) == []
+    max_.goto(f"{site}{REVIEW}")
+    for label, text in (
+        ("What happened", "A disk filled up: Max and Olga."),
+        ("Root cause", "Nobody was told that it grew."),
+        ("Impact on clients", "Nobody could sign in."),
+    ):
+        expect(max_.get_by_label(label, exact=True)).to_have_value(text)
+
+    type_summary(olga, "Typed before.")
+    other = olga.context.new_page()
+    other.goto(f"{site}/admin/")
+    other.locator("#user-tools .icon-button").click()
+    other.get_by_role("button", name="Log out").click()
+    other.wait_for_url("**/logout/")
+    olga.get_by_label("What will change", exact=True).fill("It is measured.")
+    save(olga)
+    log_in(olga)
+    expect(olga.get_by_role("heading", name=KEPT)).to_be_visible()
+    olga.get_by_role("button", name="Put it back").click()
+    expect(olga.get_by_label("What happened", exact=True)).to_have_value("Typed before.")
+    expect(olga.get_by_label("What will change", exact=True)).to_have_value("It is measured.")
+    save(olga)
+    expect(olga.locator(".messagelist .success")).to_be_visible()

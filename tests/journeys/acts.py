@@ -12,7 +12,8 @@ from typing import Any
 from django.test import Client as Browser
 from django.utils import timezone
 
-from agreements.models import Severity
+from agreements.models import Obligation, ServiceAgreement, Severity, StartEvent
+from config.fields import ProseField
 from config.history import acting
 from config.models import User
 from incidents import lifecycle
@@ -75,6 +76,40 @@ def open_review() -> None:
     """Olga resolves an incident and opens its review."""
     olga, now = User.objects.get(username="olga"), timezone.now()
     reviewing.open_review(lifecycle.resolve(declare()[0], by=olga, now=now), by=olga, now=now)
+
+
+def owe_reports() -> None:
+    """Every agreement wants a report within five business days of resolution."""
+    for agreement in ServiceAgreement.objects.all():
+        cast.commit(agreement, Obligation.REPORT, 5, "business_days", start_event=StartEvent.RESOLVED)
+
+
+def fill_in_review() -> None:
+    """Olga writes all of her review but what happened, and picks the timeline."""
+    review = PostIncidentReview.objects.get()
+    cast.fill_in(review)
+    write_summary("")
+
+
+def write_everywhere(text: str) -> None:
+    """The same in every text of the review, as far as it fits, and all of it for clients."""
+    review = PostIncidentReview.objects.get()
+    with acting(review.facilitator, reason="Written."):
+        for row in (review, *review.answers.all(), *review.findings.all(), *review.picks.all(), *review.actions.all()):
+            for field in row._meta.concrete_fields:
+                if isinstance(field, ProseField):
+                    setattr(row, field.name, text[: field.max_length])
+                elif field.name.endswith("for_client"):
+                    setattr(row, field.name, True)
+            row.save()
+
+
+def share_review() -> None:
+    """Olga submits her review, Max approves it, and she shares it with every client."""
+    olga, max_, now = User.objects.get(username="olga"), User.objects.get(username="max"), timezone.now()
+    review = reviewing.submit(PostIncidentReview.objects.get(), by=olga, now=now)
+    reviewing.approve(review, by=max_, now=now)
+    reviewing.share(review, lifecycle.affected_clients(review.incident), by=olga, now=now)
 
 
 def write_summary(text: str) -> None:
