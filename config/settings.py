@@ -132,6 +132,7 @@ LANGUAGE_CODE = "en"
 # Clients read theirs; colleagues what they chose in their settings; whoever has not signed in what the browser prefers.
 LANGUAGES = [("en", "English"), ("de", "Deutsch"), ("fr", "Français"), ("es", "Español")]
 LOCALE_PATHS = [BASE_DIR / "locale"]
+FORMAT_MODULE_PATH = "config.formats"
 USE_TZ = True
 TIME_ZONE = "UTC"
 IANA_VERSION = zones.IANA_VERSION  # importing config.zones has already pinned the zone rules to this version

@@ -80,6 +80,11 @@ class Picture:
     ends: str
     words: str
 
+    @property
+    def has_more(self) -> bool:
+        """Whether anything stands beyond the axis."""
+        return any(mark.is_beyond for row in self.rows for mark in row.marks)
+
 
 def draw(phases: Sequence[Phase], dues: Sequence[Due]) -> Picture | None:
     """None while no phase has an end. The axis ends soon after the last of them: a report due next week is beyond."""

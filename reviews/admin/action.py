@@ -23,6 +23,7 @@ from agreements.models import ServiceAgreement
 from config import scope
 from config.admin import badge, link
 from config.bulk import BulkForm
+from config.fields import ProseField
 from config.filters import FilteredAdmin, NameFilter, PersonFilter, Tab
 from config.forms import NATIVE_INPUTS, ActForm, DayField, DayInput, Done, reason_field
 from config.history import history_of
@@ -306,6 +307,28 @@ class CorrectiveActionAdmin(FilteredAdmin):
         ),
         (_("Whether it helped"), {"fields": ("check_on", "checked_on", "effect", "factor_again")}),
     )
+    #: What its acts write, each shown once it is there.
+    _written_later = frozenset(
+        {*("started_on", "done_on", "evidence", "dropped_on", "why_dropped"), *("check_on", "checked_on", "effect")}
+    )
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        def is_shown(name: str) -> bool:
+            if name == "factor_again":
+                return obj is None or obj.seen_again.exists()
+            return name not in self._written_later or obj is None or bool(getattr(obj, name))
+
+        shown = [
+            (title, {**options, "fields": tuple(filter(is_shown, options["fields"]))})
+            for title, options in super().get_fieldsets(request, obj)
+        ]
+        return [(title, options) for title, options in shown if options["fields"]]
+
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **options: Any) -> Any:
+        found = super().formfield_for_dbfield(db_field, request, **options)
+        if found is not None and isinstance(db_field, ProseField):
+            found.widget.attrs |= {"rows": 3}
+        return found
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         """Written down in the review that led to it."""

@@ -72,6 +72,12 @@ class Document:
         return [] if is_read else lifecycle.checklist(self.review)
 
     @property
+    def placed_checks(self) -> Sequence[tuple[Check, str]]:
+        """Each with the id of its place on the page: of the text, or of the rows."""
+        rows = ("findings", "actions")
+        return [(c, f"{c.part}-group" if c.part in rows else f"part-{c.part}") for c in self.checks]
+
+    @property
     def is_complete(self) -> bool:
         return all(check.is_there for check in self.checks)
 

@@ -345,10 +345,12 @@ class PostIncidentReviewAdmin(FilteredAdmin):
         hidden = {Join.slug} if lifecycle.is_of_it(obj, by) else set()
         if not lifecycle.may_write(obj, by):
             hidden.add(PickEntries.slug)
-        buttons = [button for button in super().buttons(request, obj) if button.slug not in hidden]
-        if any(button.slug == Approve.slug for button in buttons) and not lifecycle.may_approve(obj, by):
-            return [button for button in buttons if button.slug != Approve.slug]
-        return buttons
+        shown = [button for button in super().buttons(request, obj) if button.slug not in hidden]
+        if any(button.slug == Approve.slug for button in shown) and not lifecycle.may_approve(obj, by):
+            return [button for button in shown if button.slug != Approve.slug]
+        if obj.status == ReviewStatus.SHARED:  # what comes next is first
+            shown.sort(key=lambda button: button.slug != Close.slug)
+        return shown
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None

@@ -12,23 +12,26 @@ from reviews.models import PostIncidentReview
 
 @dataclass(frozen=True)
 class Check:
-    """One thing that has to be there, as the sentence that asks for it."""
+    """One thing that has to be there, as the sentence that asks for it, and the part of the review that has it."""
 
     what: str
     is_there: bool
+    part: str
 
 
 def checklist(review: PostIncidentReview) -> list[Check]:
     """All of it, in the order of the document."""
     return [
-        Check(_("Write what happened."), bool(review.summary.strip())),
+        Check(_("Write what happened."), bool(review.summary.strip()), "summary"),
         Check(
-            _("Write who was affected, for how long, and what they could not do."), bool(review.client_impact.strip())
+            _("Write who was affected, for how long, and what they could not do."),
+            bool(review.client_impact.strip()),
+            "client_impact",
         ),
-        Check(_("Name at least one contributing factor."), review.findings.exists()),
+        Check(_("Name at least one contributing factor."), review.findings.exists(), "findings"),
         *_answers(review),
-        Check(_("Write what will change."), bool(review.what_will_change.strip())),
-        Check(_("Add at least one corrective action with an owner and a due day."), review.actions.exists()),
+        Check(_("Write what will change."), bool(review.what_will_change.strip()), "what_will_change"),
+        Check(_("Add at least one corrective action with an owner and a due day."), review.actions.exists(), "actions"),
     ]
 
 
@@ -42,4 +45,7 @@ def _answers(review: PostIncidentReview) -> list[Check]:
         return []
     answers = review.answers.filter(question=OuterRef("pk")).exclude(text="")
     required = review.question_set.questions.filter(is_required=True).annotate(is_answered=Exists(answers.order_by()))
-    return [Check(_("Answer: %(question)s") % {"question": asked}, asked.is_answered) for asked in required]
+    return [
+        Check(_("Answer: %(question)s") % {"question": asked}, asked.is_answered, f"question-{asked.pk}")
+        for asked in required
+    ]

@@ -412,7 +412,7 @@ def test_actions_are_handed_over_and_finished_together(
     )
     name = "reviews_correctiveaction"
     done = do(browser, name, "hand-over-many", first, owner=max_.pk, due_on="2027-02-28", reason="Olga is away")
-    assert said(done)[first] == (True, "olga → max; Jan. 31, 2027 → Feb. 28, 2027")
+    assert said(done)[first] == (True, "olga → max; 31 Jan 2027 → 28 Feb 2027")
     nothing = press(browser, name, "hand-over-many", second, owner=olga.pk, due_on="", step="preview")
     assert said(nothing)[second] == (False, "Nothing would change.")
     typed = {"done_on": "2026-11-24", "evidence": "Change 4711"}

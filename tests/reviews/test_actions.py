@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from django.db import IntegrityError, transaction
+from django.urls import reverse
 
 from agreements.models import Service, ServiceAgreement
 from config.history import ReasonMissing, acting
@@ -225,3 +226,21 @@ def test_nothing_is_asked_again_without_the_same_factor_after_it_was_done(
     followup.follow_up(at("14:00", day=28))
     action.refresh_from_db()
     assert action.effect == ""
+
+
+def test_its_page_shows_what_its_acts_write_once_it_is_there(action: CorrectiveAction, olga: User) -> None:
+    later = ("started_on", "done_on", "evidence", "dropped_on", "why_dropped", "check_on", "checked_on", "effect")
+
+    def rows() -> set[str]:
+        response = cast.browser_of(olga).get(reverse("admin:reviews_correctiveaction_change", args=[action.pk]))
+        return {
+            field.field["name"]
+            for part in response.context["adminform"]
+            for line in part
+            for field in line
+            if field.is_readonly
+        } & set(later)
+
+    assert rows() == set()
+    finish(action, olga)
+    assert rows() == {"done_on", "evidence", "check_on"}

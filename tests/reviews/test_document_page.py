@@ -338,3 +338,15 @@ def test_a_long_document_asks_as_many_queries_as_a_short_one_and_few(
         reviewing.join(review, by=cast.colleague(f"c{number}", f"Col {number}", roles.OPERATOR))
     assert (counted("change"), counted("read"), counted("change", manager)) == before
     assert max(before) <= 30
+
+
+def test_what_is_missing_leads_to_its_place_on_the_page_of_whoever_writes(
+    browser: Browser, review: PostIncidentReview
+) -> None:
+    response = browser.get(page(review))
+    said = shown(response)
+    for check, place in response.context["document"].placed_checks:
+        assert not check.is_there
+        assert f'href="#{place}"' in said
+        assert said.count(f'id="{place}"') == 1
+    assert 'href="#part-' not in shown(browser.get(page(review, "read")))

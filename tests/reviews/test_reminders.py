@@ -73,8 +73,8 @@ def test_the_owner_is_reminded_before_the_due_day_and_on_the_first_day_after_it(
     days = {day: told(on(day)) for day in range(5, 17)}
     assert {day: who for day, who in days.items() if who} == {7: REMINDED + LISTED, 11: REMINDED, 14: LISTED}
     first, last = Notice.objects.filter(kind=NoticeKind.ACTION_REMINDER).order_by("pk")
-    assert first.subject == f"[{action.review.incident.reference}] “Add a replica” is due on Dec. 10, 2026"
-    assert "Overdue: “Add a replica” was due on Dec. 10, 2026" in last.subject
+    assert first.subject == f"[{action.review.incident.reference}] “Add a replica” is due on 10 Dec 2026"
+    assert "Overdue: “Add a replica” was due on 10 Dec 2026" in last.subject
     assert f"/admin/reviews/correctiveaction/{action.pk}/change/" in last.text
     assert (first.rank, first.client, first.contact) == (Rank.WARNING, None, None)
 

@@ -36,8 +36,9 @@ function write(kept) {
   try {
     if (Object.keys(kept.texts).length) localStorage.setItem(key, JSON.stringify(kept));
     else localStorage.removeItem(key);
+    return true;
   } catch {
-    // a browser that keeps nothing, or is full: the page works as if this module were not there
+    return false; // a browser that keeps nothing, or is full: the page works as if this module were not there
   }
 }
 
@@ -48,7 +49,14 @@ function keep(box) {
   if (plain(box.value) === plain(box.defaultValue) && !isRefused) delete kept.texts[name];
   else kept.texts[name] = { value: box.value, was: kept.texts[name]?.was ?? box.defaultValue, label: labelOf(box) };
   kept.at = Date.now();
-  write(kept);
+  say(write(kept));
+}
+
+/** Beside the button that saves: whether anything is not saved, and where it is meanwhile. */
+function say(isKept) {
+  const status = form.querySelector(".kept-status");
+  const said = Object.keys(kept.texts).length ? status.dataset[isKept ? "kept" : "lost"] : "";
+  if (status.textContent !== said) status.textContent = said;
 }
 
 /** What the server has by now, what went out with the form that was saved, and what is too old. */
@@ -105,6 +113,7 @@ if (!isRefused) {
   forget();
   if (Object.keys(kept.texts).length) offer();
 }
+form.querySelector(".submit-row").append(document.getElementById("kept-status-parts").content.cloneNode(true));
 form.addEventListener("input", ({ target }) => {
   if (isText(target)) keep(target);
 });

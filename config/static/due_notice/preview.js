@@ -1,9 +1,14 @@
-// Below each text in Markdown, how it will be read: asked of the server, which makes HTML that can do no harm.
+// With each text in Markdown, how it will be read: asked of the server, which makes HTML that can do no harm. While it
+// is shown it follows what is typed.
+
+const PAUSE = 600; // milliseconds without a key
 
 const { previewUrl } = document.getElementById("writing").dataset;
 const parts = document.getElementById("preview-parts").content;
 
 const token = () => document.querySelector("input[name=csrfmiddlewaretoken]").value;
+
+const isWanted = (preview) => preview.querySelector("button").getAttribute("aria-expanded") === "true";
 
 async function show(box, preview) {
   const [status, prose] = preview.querySelectorAll("div");
@@ -15,14 +20,21 @@ async function show(box, preview) {
     });
     if (!answer.ok) throw new Error(`answered ${answer.status}`);
     prose.innerHTML = await answer.text();
-    prose.hidden = false;
+    prose.hidden = !isWanted(preview);
     status.className = "visually-hidden";
-    status.textContent = status.dataset.shown;
+    if (status.textContent !== status.dataset.shown) status.textContent = status.dataset.shown;
   } catch {
     prose.hidden = true;
     status.className = "refused";
     status.textContent = status.dataset.failed;
   }
+}
+
+function hide(preview) {
+  const [status, prose] = preview.querySelectorAll("div");
+  prose.hidden = true;
+  status.className = "visually-hidden";
+  status.textContent = "";
 }
 
 function offer(box) {
@@ -33,7 +45,17 @@ function offer(box) {
   const label = box.labels[0]?.textContent.trim() ?? "";
   const button = preview.querySelector("button");
   button.setAttribute("aria-label", `${button.textContent}: ${label}`);
-  button.addEventListener("click", () => show(box, preview));
+  button.addEventListener("click", () => {
+    const wanted = !isWanted(preview);
+    button.setAttribute("aria-expanded", wanted);
+    if (wanted) show(box, preview);
+    else hide(preview);
+  });
+  let waiting;
+  box.addEventListener("input", () => {
+    clearTimeout(waiting);
+    if (isWanted(preview)) waiting = setTimeout(() => isWanted(preview) && show(box, preview), PAUSE);
+  });
 }
 
 const offerAll = () => document.querySelectorAll("textarea[data-markdown]").forEach(offer);
