@@ -8,12 +8,14 @@ import sys
 
 from django.core.management import execute_from_command_line
 
+from config import start
+
 
 def main() -> None:
-    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
     if sys.argv[1:2] == ["demo"]:
         # The settings must know before they load: only the demo may make up what production has to state.
         os.environ["DEMO"] = "1"
+    start.load_settings()
     execute_from_command_line(sys.argv)
 
 

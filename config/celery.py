@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import logging
-import os
 from typing import Any
 
 from celery import Celery, signals
@@ -12,9 +11,9 @@ from celery.contrib.django.task import DjangoTask
 from django.db import transaction
 from kombu.transport import TRANSPORT_ALIASES
 
-from config import stopping
+from config import start, stopping
 
-os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+start.load_settings()
 
 logger = logging.getLogger(__name__)
 

@@ -5,8 +5,10 @@ django-csp puts `PAGES` on every response that does not bring a policy of its ow
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from csp.constants import NONE, SELF
-from django.http import HttpResponse
+from django.http import HttpRequest, HttpResponse
 
 PAGES = {
     "default-src": [NONE],
@@ -21,6 +23,29 @@ PAGES = {
     "base-uri": [NONE],
     "frame-ancestors": [NONE],
 }
+
+#: What a page of ours may use of the machine that it is read on; passkeys are for our own pages.
+PERMISSIONS = ", ".join(
+    [
+        *(f"{feature}=()" for feature in ("camera", "display-capture", "geolocation", "microphone", "midi", "payment")),
+        *(f"{feature}=()" for feature in ("accelerometer", "gyroscope", "magnetometer", "usb")),
+        *(f"{feature}=(self)" for feature in ("publickey-credentials-create", "publickey-credentials-get")),
+    ]
+)
+
+
+class BrowserMiddleware:
+    """Puts on every answer what a browser may do with it, as far as Django and django-csp do not."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        answer = self.get_response(request)
+        answer["Permissions-Policy"] = PERMISSIONS
+        answer["Cross-Origin-Resource-Policy"] = "same-origin"
+        return answer
+
 
 #: A mail's own document. Mail programs know styles only inline, so it may have them; but it stands in a sandbox without
 #: an origin: no script, no form, no address of ours, nothing loaded. Links open in a tab of their own, and only a page

@@ -1,4 +1,7 @@
-"""Typed readers of environment variables. A value that cannot be used stops the start with a sentence."""
+"""Typed readers of environment variables. A value that cannot be used stops the start with a sentence.
+
+Each variable NAME may be given as a file instead, which NAME_FILE names, so that no secret stands in an environment.
+"""
 
 from __future__ import annotations
 
@@ -15,8 +18,12 @@ from django.core.exceptions import ImproperlyConfigured
 
 
 def text(name: str, default: str | None = None) -> str:
-    """The variable's value; without a default an unset or empty variable is refused."""
-    value = os.environ.get(name, "").strip()
+    """The variable's value, or that of its file; without a default an unset or empty variable is refused."""
+    value, file = os.environ.get(name, "").strip(), os.environ.get(f"{name}_FILE", "").strip()
+    if value and file:
+        raise ImproperlyConfigured(f"{name} and {name}_FILE are both set. Leave one of them out.")
+    if file:
+        return _content(f"{name}_FILE", Path(file))
     if value:
         return value
     if default is None:
@@ -24,14 +31,26 @@ def text(name: str, default: str | None = None) -> str:
     return default
 
 
+def _content(name: str, file: Path) -> str:
+    """What stands in the file, without the space around it, such as the end of its last line."""
+    try:
+        value = file.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeError) as error:
+        why = getattr(error, "strerror", None) or "it is no text"
+        raise ImproperlyConfigured(f"{name} names {file}, which cannot be read: {why}.") from error
+    if not value:
+        raise ImproperlyConfigured(f"{name} names {file}, which is empty.")
+    return value
+
+
 LEAST_KEY = 32  # characters
 
 
-def key(name: str, default: str | None = None) -> str:
+def key(name: str, default: str | None = None, *, least: int = LEAST_KEY) -> str:
     """A secret long enough to be no guess. Never shown when it is refused."""
     value = text(name, default)
-    if len(value) < LEAST_KEY:
-        raise ImproperlyConfigured(f"{name} is too short. Make one of at least {LEAST_KEY} letters and keep it secret.")
+    if len(value) < least:
+        raise ImproperlyConfigured(f"{name} is too short. Make one of at least {least} letters and keep it secret.")
     return value
 
 
@@ -63,6 +82,14 @@ def days_kept(name: str) -> int:
             f"{name}={value!r} is not a number of days from 1 to {LONGEST_KEPT}. Leave it out to keep them for ever."
         )
     return int(value)
+
+
+def one_of(name: str, default: str, *choices: str) -> str:
+    """One of these words, however it is capitalised."""
+    value = text(name, default).upper()
+    if value not in choices:
+        raise ImproperlyConfigured(f"{name}={value!r} is none of {', '.join(choices)}.")
+    return value
 
 
 def words(name: str, default: str = "") -> list[str]:
@@ -141,13 +168,16 @@ def mail_relay(name: str, default: str | None = None) -> MailRelay:
 def directory(name: str, default: Path) -> Path:
     """A folder, made if it is missing."""
     path = Path(text(name, str(default))).resolve()
-    path.mkdir(parents=True, exist_ok=True)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ImproperlyConfigured(f"{name} is {path}, which cannot be made: {error.strerror}.") from error
     return path
 
 
-def web_address(name: str) -> str:
+def web_address(name: str, default: str = "") -> str:
     """An http:// or https:// URL, or nothing. Never shown when it is refused: such addresses are secrets."""
-    value = text(name, "")
+    value = text(name, default)
     if not value:
         return value
     try:

@@ -8,7 +8,7 @@ from typing import Any
 
 from celery.schedules import crontab
 
-from config import content_policy, env, zones
+from config import content_policy, env, installation, zones
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 VAR_DIR = env.directory("VAR_DIR", BASE_DIR / "var")
@@ -27,7 +27,7 @@ def _demo_secret(name: str = "secret_key") -> str:
     return path.read_text()
 
 
-SECRET_KEY = env.text("SECRET_KEY", _demo_secret() if DEMO else None)
+SECRET_KEY = env.key("SECRET_KEY", _demo_secret() if DEMO else None, least=50)
 # Links in mails to clients work for months, so a key that was changed has to be kept here as long.
 SECRET_KEY_FALLBACKS = env.words("SECRET_KEY_FALLBACKS")
 # Signs the seals of the audit trail. Whoever has it and the database can bend the trail unseen.
@@ -35,7 +35,7 @@ SEAL_KEY = env.key("SEAL_KEY", _demo_secret("seal_key") if DEMO else None)
 SEAL_KEY_FALLBACKS = env.words("SEAL_KEY_FALLBACKS")
 ALLOWED_HOSTS = env.words("ALLOWED_HOSTS", "127.0.0.1,localhost,[::1]")
 CSRF_TRUSTED_ORIGINS = env.words("CSRF_TRUSTED_ORIGINS")
-PUBLIC_URL = env.text("PUBLIC_URL", "http://127.0.0.1:8000").rstrip("/")
+PUBLIC_URL = env.web_address("PUBLIC_URL", "http://127.0.0.1:8000").rstrip("/")
 _HTTPS = PUBLIC_URL.startswith("https://")
 SECURE_SSL_REDIRECT = _HTTPS
 SECURE_HSTS_SECONDS = 31_536_000 if _HTTPS else 0
@@ -46,6 +46,8 @@ SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _HTTPS
 SESSION_COOKIE_NAME = "due_notice_session"
 CSRF_COOKIE_NAME = "due_notice_csrf"
 X_FRAME_OPTIONS = "DENY"
+SECURE_REFERRER_POLICY = "same-origin"  # the address of a client's page holds their key
+SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
 CONTENT_SECURITY_POLICY = {"DIRECTIVES": content_policy.PAGES}
 
 # ── what it is made of ──────────────────────────────────────────────────────────────────────────────────────────────
@@ -64,7 +66,8 @@ INSTALLED_APPS = [
     "reviews",
 ]
 MIDDLEWARE = [
-    "csp.middleware.CSPMiddleware",  # first: on every answer, whoever gives it
+    "csp.middleware.CSPMiddleware",  # first, with the next: on every answer, whoever gives it
+    "config.content_policy.BrowserMiddleware",
     "config.health.HealthMiddleware",  # next: a probe meets no redirect, no check of hosts, no session
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -76,8 +79,10 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "config.history.AuditMiddleware",
     "config.middleware.ReaderMiddleware",
+    "config.patience.PatienceMiddleware",
     "config.audit.refusals.RefusalMiddleware",  # last: next to the view that refuses
 ]
+WEB_CONCURRENCY = env.whole_number("WEB_CONCURRENCY", 1)  # gunicorn itself reads it: how many processes serve pages
 ROOT_URLCONF = "config.urls"
 WSGI_APPLICATION = "config.wsgi.application"
 TEMPLATES: list[dict[str, Any]] = [
@@ -203,6 +208,8 @@ LOGGING = {
     "disable_existing_loggers": False,
     "formatters": {"plain": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "plain"}},
-    "root": {"handlers": ["console"], "level": env.text("LOG_LEVEL", "INFO")},
+    "root": {"handlers": ["console"], "level": env.one_of("LOG_LEVEL", "INFO", "DEBUG", "INFO", "WARNING", "ERROR")},
     "loggers": {"django.server": {"handlers": ["console"], "level": "WARNING", "propagate": False}},
 }
+
+installation.refuse_what_is_unsafe(globals())

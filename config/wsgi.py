@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import os
-
+from django.conf import settings
 from django.core.wsgi import get_wsgi_application
 
-os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+from config import patience, start
 
+start.load_settings()
+patience.limit_pages(settings.DATABASES["default"])
 application = get_wsgi_application()

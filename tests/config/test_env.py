@@ -82,6 +82,55 @@ def test_a_database_we_do_not_know_is_refused(monkeypatch: pytest.MonkeyPatch, u
         env.database("DATABASE_URL", "")
 
 
+# ── secrets in files ────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_any_variable_may_be_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "url").write_text("smtps://u:p%20w@mail.example\n")
+    monkeypatch.setenv("EMAIL_URL", "")  # as a container has it that passes on what is not set
+    monkeypatch.setenv("EMAIL_URL_FILE", str(tmp_path / "url"))
+    assert env.mail_relay("EMAIL_URL") == env.MailRelay("mail.example", 465, "tls", "u", "p w")
+
+
+def test_a_variable_and_its_file_are_not_both_taken(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("SEAL_KEY", "hunter2")
+    monkeypatch.setenv("SEAL_KEY_FILE", str(tmp_path / "key"))
+    with pytest.raises(ImproperlyConfigured, match="SEAL_KEY and SEAL_KEY_FILE are both set") as refused:
+        env.key("SEAL_KEY")
+    assert "hunter2" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [(None, "cannot be read: No such file"), (b"\xff\xfe", "cannot be read: it is no text"), (b" \n", "is empty")],
+)
+def test_a_file_that_holds_no_secret_is_refused(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, content: bytes | None, why: str
+) -> None:
+    file = tmp_path / "key"
+    if content is not None:
+        file.write_bytes(content)
+    monkeypatch.setenv("SEAL_KEY_FILE", str(file))
+    monkeypatch.delenv("SEAL_KEY", raising=False)
+    with pytest.raises(ImproperlyConfigured, match=rf"SEAL_KEY_FILE names .*key, which {why}"):
+        env.key("SEAL_KEY", "x" * 50)
+
+
+def test_a_folder_that_cannot_be_made_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("VAR_DIR", str(tmp_path / "file" / "var"))
+    with pytest.raises(ImproperlyConfigured, match=r"VAR_DIR is .*, which cannot be made: Not a directory"):
+        env.directory("VAR_DIR", tmp_path)
+
+
+def test_one_word_of_a_few_is_taken_however_it_is_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LOG_LEVEL", "debug")
+    assert env.one_of("LOG_LEVEL", "INFO", "DEBUG", "INFO") == "DEBUG"
+    monkeypatch.setenv("LOG_LEVEL", "loud")
+    with pytest.raises(ImproperlyConfigured, match="LOG_LEVEL='LOUD' is none of DEBUG, INFO"):
+        env.one_of("LOG_LEVEL", "INFO", "DEBUG", "INFO")
+
+
 def start(**variables: str) -> subprocess.CompletedProcess[str]:
     script = "import config.settings as s, zoneinfo; print(s.DEBUG, s.ALLOWED_HOSTS, zoneinfo.TZPATH)"
     return subprocess.run(

@@ -1,0 +1,63 @@
+"""How long a page may keep the database busy, so that one question does not make everybody else wait.
+
+Only the web server's connections are limited so, and only PostgreSQL can limit them. Workers have the time limit of
+their tasks; what asks for more or less for one question says so by SET LOCAL.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from django.db import OperationalError
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+
+logger = logging.getLogger(__name__)
+
+STATEMENT = 15  # seconds for one question; the longest that a page is meant to ask takes under one
+LOCK = 5  # seconds for which a page waits for a row that somebody else is changing
+RETRY_AFTER = 10  # seconds
+
+TOOK_TOO_LONG, IS_LOCKED = "took too long", "is locked"
+_BY_SQLSTATE = {"57014": TOOK_TOO_LONG, "55P03": IS_LOCKED}
+
+
+def limit_pages(database: dict[str, Any]) -> None:
+    """Limit what this process asks of the database, of which `database` are the settings, before it connects.
+
+    What DATABASE_URL says goes first.
+    """
+    if database["ENGINE"] == "django.db.backends.postgresql":
+        options = database["OPTIONS"]
+        limits = f"-c statement_timeout={STATEMENT}s -c lock_timeout={LOCK}s"
+        options["options"] = f"{limits} {options.get('options', '')}".strip()  # of two, the server takes the later
+
+
+class PatienceMiddleware:
+    """Says in a sentence that a page was given up, instead of that something broke. Nothing of it was saved."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        return self.get_response(request)
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
+        why = given_up_because(exception)
+        if why is None:
+            return None
+        logger.warning("%s %s was given up, as the database %s.", request.method, request.path, why)
+        answer = render(request, "503.html", {"is_locked": why == IS_LOCKED}, status=503)
+        answer["Retry-After"] = str(RETRY_AFTER)
+        return answer
+
+
+def given_up_because(exception: BaseException) -> str | None:
+    """Why the database gave this question up; None if it did not."""
+    if not isinstance(exception, OperationalError):
+        return None
+    if "database is locked" in str(exception):  # SQLite's own words
+        return IS_LOCKED
+    return _BY_SQLSTATE.get(getattr(exception.__cause__, "sqlstate", None) or "")
