@@ -37,7 +37,7 @@ def press(page: Page, verb: str) -> None:
 
 def standing_of_the_report(page: Page, client: str) -> Locator:
     """Its row among the deadlines on the review's page."""
-    page.locator(".phases details.more summary").click()
+    page.locator(".phases summary", has_text="deadlines").click()
     return page.get_by_role("row").filter(has=page.get_by_role("link", name="Report", exact=True), has_text=client)
 
 
@@ -54,7 +54,9 @@ def test_what_the_facilitator_writes_a_manager_approves_and_the_client_is_sent_o
     olga, max_ = (sign_in(site, username, viewport=PHONE) for username in ("olga", "max"))
 
     olga.goto(f"{site}{REVIEW}")
-    expect(olga.get_by_text("Missing: Write what happened.")).to_be_visible()
+    missing = olga.locator(".checks li", has_text="Missing:")
+    expect(missing).to_have_count(1)
+    expect(missing).to_contain_text("Write what happened.")
     olga.get_by_label("What happened", exact=True).fill("A disk **filled** up.")
     olga.get_by_role("button", name="Preview: What happened").click()
     expect(olga.locator(".preview .prose strong")).to_have_text("filled")
