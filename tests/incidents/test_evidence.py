@@ -269,6 +269,16 @@ def test_a_notice_of_an_incident_that_was_merged_into_this_one_counts_here(
     notify = next(one for one in facts.obligations if one.obligation == "notify")
     assert notify.met_by == (facts.notices[0].message_id,)
     assert "which was merged into this incident" in words_in(page(olga, master, northwind))
+    whole = lifecycle.declare(
+        by=olga,
+        now=at("10:40"),
+        title="All regions are down",
+        severity=Severity.CRITICAL,
+        services=[cast.service("Object storage")],
+        detected_at=at("09:50"),
+    )
+    whole = lifecycle.merge(master, whole, by=olga, now=at("10:50"), reason="One cause.")
+    assert [notice.incident for notice in facts_of(whole, northwind).notices] == [incident.reference]
 
 
 # ── told by other means ─────────────────────────────────────────────────────────────────────────────────────────────
