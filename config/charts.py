@@ -49,27 +49,32 @@ class Bar(NamedTuple):
     words: str
 
 
-def columns(name: str, title: str | Promise, labels: Sequence[str], series: Sequence[Series]) -> SafeString:
-    """A column for each label, in which the series lie on each other; with a legend. `name` is unique on its page."""
+def columns(
+    name: str, title: str | Promise, labels: Sequence[str], series: Sequence[Series], step: int = STEP
+) -> SafeString:
+    """A column for each label, in which the series lie on each other; with a legend. `name` is unique on its page.
+
+    `step` is from one column to the next: as wide as the longest label.
+    """
     totals = [sum(numbers) for numbers in zip(*(one.values for one in series), strict=True)]
-    step = _step(max(totals, default=0))
-    top = step * max(-(-max(totals, default=0) // step), 1)
-    width, height = LEFT + STEP * len(labels) + 6, TOP + PLOT + BELOW
+    rise = _step(max(totals, default=0))
+    top = rise * max(-(-max(totals, default=0) // rise), 1)
+    width, height = LEFT + step * len(labels) + 6, TOP + PLOT + BELOW
     lines = format_html_join(
         "",
         '<line class="grid" x1="{}" x2="{}" y1="{}" y2="{}"/><text class="number" x="{}" y="{}">{}</text>',
         (
             (LEFT, width, y, y, LEFT - 6, y + 4, str(value))
-            for value in range(0, top + 1, step)
+            for value in range(0, top + 1, rise)
             for y in (_height(top - value, top) + TOP,)
         ),
     )
     names = format_html_join(
         "",
         '<text class="month" x="{}" y="{}">{}</text>',
-        ((LEFT + STEP * number + STEP // 2, height - 8, label) for number, label in enumerate(labels)),
+        ((LEFT + step * number + step // 2, height - 8, label) for number, label in enumerate(labels)),
     )
-    drawn = format_html_join("", "{}", ((part,) for part in _stacked(name, labels, series, top)))
+    drawn = format_html_join("", "{}", ((part,) for part in _stacked(name, labels, series, top, step)))
     return format_html(
         '{}<svg class="picture" role="img" aria-label="{}" width="{}" height="{}" viewBox="0 0 {} {}">{}{}{}{}</svg>',
         _legend(name, series),
@@ -82,7 +87,7 @@ def columns(name: str, title: str | Promise, labels: Sequence[str], series: Sequ
     )
 
 
-def _stacked(name: str, labels: Sequence[str], series: Sequence[Series], top: int) -> Iterable[SafeString]:
+def _stacked(name: str, labels: Sequence[str], series: Sequence[Series], top: int, step: int) -> Iterable[SafeString]:
     for number, label in enumerate(labels):
         below = 0
         for one in series:
@@ -91,7 +96,7 @@ def _stacked(name: str, labels: Sequence[str], series: Sequence[Series], top: in
                 y = TOP + _height(top - below - value, top)
                 size = TOP + _height(top - below, top) - y
                 said = f"{label}, {one.label}: {value}"
-                yield _box(name, one.tone, LEFT + STEP * number + (STEP - COLUMN) // 2, y, COLUMN, size, said)
+                yield _box(name, one.tone, LEFT + step * number + (step - COLUMN) // 2, y, COLUMN, size, said)
             below += value
 
 

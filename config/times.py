@@ -23,6 +23,11 @@ def for_reader(instant: dt.datetime) -> str:
     return _shown(instant, timezone.get_current_timezone(), get_language())
 
 
+def as_given(instant: dt.datetime) -> str:
+    """The same in the zone that it bears."""
+    return _shown(instant, instant.tzinfo or dt.UTC, get_language())
+
+
 def in_both(instant: dt.datetime, zone_name: str) -> str:
     """`24 Nov 2026, 21:24:05 EST (25 Nov 2026, 02:24:05 UTC)`: for the reader, and to the second where it has one.
 

@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, Literal
 
 from django.template.loader import render_to_string
+from django.utils.duration import duration_iso_string
 from django.utils.formats import date_format
 from django.utils.safestring import SafeString, mark_safe
 
@@ -46,6 +47,8 @@ def _plain(value: Any) -> str:
         return value.astimezone(dt.UTC).isoformat(timespec="microseconds")
     if isinstance(value, dt.date):
         return value.isoformat()
+    if isinstance(value, dt.timedelta):
+        return duration_iso_string(value)
     raise TypeError(type(value))
 
 

@@ -7,16 +7,15 @@ here may be about another client or internal: the edition is mailed.
 from __future__ import annotations
 
 import datetime as dt
-import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from django.utils import translation
 from django.utils.translation import gettext as _
 
-from agreements.models import Client, Obligation
+from agreements.models import Client
 from incidents.document import Facts
-from incidents.models import Deadline, Incident, Notice, TimelineEntry
+from incidents.models import Incident, TimelineEntry
 from incidents.models.deadline import read_terms
 from reviews import phases
 from reviews.models import PostIncidentReview, TimelinePick
@@ -92,7 +91,7 @@ def facts(review: PostIncidentReview, client: Client, marked: Marked | None = No
 def _facts(review: PostIncidentReview, client: Client, marked: Marked) -> Edition:
     incident = review.incident
     services = incident.affected_services.order_by("service__name").values_list("service__name", flat=True)
-    told = _notified_at(incident, client)
+    told = phases.first_notified([incident.pk], client=client).get(incident.pk)
     return Edition(
         reference=incident.reference,
         title=incident.title,
@@ -164,7 +163,7 @@ class Marked:
         said = _open_text(pick.entry), pick.remark
         if not any(text.strip() for text in said):
             return _("it is internal and has no remark that could stand for it.")
-        names = self._named_in(said, client)
+        names = client.strangers_in(said, self.clients)
         return _("it names %(names)s.") % {"names": ", ".join(names)} if names else ""
 
     def _strangers(self, client: Client) -> list[str]:
@@ -172,14 +171,7 @@ class Marked:
         said = [text for _name, text in self.texts]
         said += [part for one in (*self.answers, *self.findings) for part in (one.title, one.text)]
         said += [action.what for action in self.actions]
-        return self._named_in(said, client)
-
-    def _named_in(self, texts: Iterable[str], client: Client) -> list[str]:
-        """As whole words; the client's own name may hold another's, as “Northwind Traders” does “Northwind”."""
-        own = client.name.casefold()
-        said = "\n".join(texts).casefold().replace(own, " ")
-        others = (name for name in self.clients if name.casefold() != own and name.casefold() in said)
-        return [name for name in others if re.search(rf"(?<!\w){re.escape(name.casefold())}(?!\w)", said)]
+        return client.strangers_in(said, self.clients)
 
 
 def _open_text(entry: TimelineEntry) -> str:
@@ -204,11 +196,3 @@ def _deadlines(incident: Incident, client: Client) -> Iterable[DeadlineFacts]:
     read_terms(deadline.terms_copy_id for deadline in rows)
     for deadline in rows:
         yield DeadlineFacts(deadline.obligation, deadline.terms_in_words, deadline.due_at, deadline.met_at)
-
-
-def _notified_at(incident: Incident, client: Client) -> dt.datetime | None:
-    """When this client was told, whenever others were."""
-    met = Deadline.objects.filter(incident=incident, client=client, obligation=Obligation.NOTIFY, met_at__isnull=False)
-    mails = Notice.objects.filter(incident=incident, client=client, kind__in=phases.TELLING, accepted_at__isnull=False)
-    instants = [*met.values_list("met_at", flat=True), *mails.values_list("accepted_at", flat=True)]
-    return min(filter(None, instants), default=None)

@@ -18,6 +18,7 @@ from django.utils import timezone
 
 from agreements.models import Severity
 from config import scope
+from config.periods import Month, Period
 from incidents.models import AffectedService, Incident
 from incidents.models.incident import IncidentQuerySet, Status
 from reviews import phases
@@ -27,37 +28,6 @@ from reviews.phases import PhaseName
 #: A service that is affected again within this time has not been mended.
 SOON = dt.timedelta(days=90)
 BATCH = 2000  # rows read at a time
-
-Month = dt.date  # its first day
-
-
-class Period(NamedTuple):
-    """Days in the reader's zone, both of them included."""
-
-    first: dt.date
-    last: dt.date
-
-    @property
-    def months(self) -> list[Month]:
-        count = (self.last.year - self.first.year) * 12 + self.last.month - self.first.month
-        return [month_after(self.first.replace(day=1), number) for number in range(count + 1)]
-
-    @property
-    def begins_at(self) -> dt.datetime:
-        return _midnight(self.first)
-
-    @property
-    def ends_at(self) -> dt.datetime:
-        return _midnight(self.last + dt.timedelta(days=1))
-
-
-def month_after(month: Month, number: int) -> Month:
-    years, index = divmod(month.month - 1 + number, 12)
-    return dt.date(month.year + years, index + 1, 1)
-
-
-def _midnight(day: dt.date) -> dt.datetime:
-    return timezone.make_aware(dt.datetime.combine(day, dt.time.min))
 
 
 def month_of(instant: dt.datetime) -> Month:

@@ -10,7 +10,7 @@ from typing import Any
 from django.db.models import Min, QuerySet, TextChoices
 from django.utils.translation import gettext_lazy as _
 
-from agreements.models import Obligation
+from agreements.models import Client, Obligation
 from config import scope
 from config.models import User
 from incidents.models import Deadline, Incident, Notice
@@ -58,17 +58,18 @@ def of(incident: Incident, notified_at: dt.datetime | None) -> list[Phase]:
 
 
 def first_notified(
-    incidents: Collection[int] | QuerySet[Any, Any], reader: User | None = None
+    incidents: Collection[int] | QuerySet[Any, Any], reader: User | None = None, client: Client | None = None
 ) -> dict[int, dt.datetime]:
     """When the first client of each was told: by a mail that was accepted, or by other means that met NOTIFY.
 
-    For a reader, the first of the clients whom they see.
+    For a reader, the first of the clients whom they see; or when this one client was told, whenever others were.
     """
     met = Deadline.objects.filter(incident__in=incidents, obligation=Obligation.NOTIFY, met_at__isnull=False)
     accepted = Notice.objects.filter(incident__in=incidents, kind__in=TELLING, accepted_at__isnull=False)
     found: dict[int, dt.datetime] = {}
     for rows, instant in ((met, "met_at"), (accepted, "accepted_at")):
         rows = scope.visible(rows, reader) if reader else rows
+        rows = rows.filter(client=client) if client else rows
         for incident, first in rows.order_by().values_list("incident").annotate(first=Min(instant)):
             found[incident] = min(first, found.get(incident, first))
     return found

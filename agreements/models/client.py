@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from typing import Any
 
 from django.conf import settings
@@ -54,6 +56,16 @@ class Client(AuditedModel):
 
     def __str__(self) -> str:
         return self.name
+
+    def strangers_in(self, texts: Iterable[str], names: Iterable[str]) -> list[str]:
+        """Those of these clients' names that stand in what this one is to read, as whole words.
+
+        Its own name may hold another's, as “Northwind Traders” does “Northwind”.
+        """
+        own = self.name.casefold()
+        said = "\n".join(texts).casefold().replace(own, " ")
+        others = (name for name in names if name.casefold() != own and name.casefold() in said)
+        return [name for name in others if re.search(rf"(?<!\w){re.escape(name.casefold())}(?!\w)", said)]
 
 
 class ContactQuerySet(AuditedQuerySet["Contact"]):

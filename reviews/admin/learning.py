@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import django_filters
 from django import forms
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
-from django.db.models import Model
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, HttpResponseNotAllowed
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
@@ -28,18 +27,19 @@ from config import charts, exports, instants, times
 from config.admin import READING_METHODS, list_of
 from config.filters import NameFilter
 from config.forms import DayField, DayInput
+from config.periods import Period, month_after
 from incidents.models import AffectedService, Incident
 from incidents.models.incident import IncidentQuerySet
 from reviews import learning
-from reviews.learning import Period, Question
+from reviews.learning import Question
 from reviews.models import CorrectiveAction, FactorKind, Finding, PostIncidentReview
 from reviews.phases import PhaseName
+from reviews.tables import Table
 
 PAGE, EXPORT = "reviews_learning", "reviews_learning_export"
 PERMISSION = "reviews.view_postincidentreview"
 MOST_MONTHS = 36  # of one picture
 USUAL_MONTHS = 12
-MOST_ROWS = 20  # of a table on the page; its file has them all
 
 KIND_TONES: dict[FactorKind, charts.Tone] = {
     FactorKind.TECHNICAL: "run",
@@ -72,8 +72,8 @@ class PeriodForm(forms.Form):
         return self.cleaned_data
 
 
-def _day(label: str | Promise) -> django_filters.DateFilter:
-    """Of the period, which narrows nothing by itself: incidents and actions have it each in their own way."""
+def day_filter(label: str | Promise) -> django_filters.DateFilter:
+    """Of the period, which narrows nothing by itself: what is counted has it each in its own way."""
     made = django_filters.DateFilter(label=label, widget=DayInput, method="as_they_are")
     made.field_class = DayField
     return made
@@ -82,8 +82,8 @@ def _day(label: str | Promise) -> django_filters.DateFilter:
 class LearningFilter(django_filters.FilterSet):  # type: ignore[misc]  # the library ships no types
     """Of incidents; without a period it is this month and the eleven before."""
 
-    since = _day(_("From"))
-    until = _day(_("Until"))
+    since = day_filter(_("From"))
+    until = day_filter(_("Until"))
     client = NameFilter(ServiceAgreement.client.field, label=_("Client"), reach=IncidentQuerySet.of_clients)
     service = NameFilter(AffectedService.service.field, label=_("Service"), reach=IncidentQuerySet.affecting)
     severity = django_filters.ChoiceFilter(choices=Severity.choices, label=_("Severity"), empty_label=_("All"))
@@ -98,7 +98,7 @@ class LearningFilter(django_filters.FilterSet):  # type: ignore[misc]  # the lib
 
     def __init__(self, request: HttpRequest, today: dt.date) -> None:
         month = today.replace(day=1)
-        begins, ends = (learning.month_after(month, number) for number in (1 - USUAL_MONTHS, 1))
+        begins, ends = (month_after(month, number) for number in (1 - USUAL_MONTHS, 1))
         self.usual = Period(begins, ends - dt.timedelta(days=1))
         asked = request.GET.copy()
         for name, day in zip(("since", "until"), self.usual, strict=True):
@@ -121,39 +121,6 @@ class LearningFilter(django_filters.FilterSet):  # type: ignore[misc]  # the lib
 
 
 # ── tables ──────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-@dataclass(frozen=True)
-class Table:
-    """What is counted, as the page and its file have it; the first cell of each row names the row."""
-
-    slug: str
-    title: str
-    of: type[Model]
-    said: str  # what it counts, and over how many
-    head: Sequence[str]
-    rows: Sequence[Sequence[Any]]
-    pictures: Sequence[tuple[str, SafeString]] = field(default=())  # each under its heading, if it has one
-    when_empty: str = ""
-
-    @property
-    def shown(self) -> list[list[str]]:
-        return [[_said(value) for value in row] for row in self.rows[:MOST_ROWS]]
-
-    @property
-    def more(self) -> int:
-        return max(len(self.rows) - MOST_ROWS, 0)
-
-    @property
-    def lines(self) -> Iterator[Sequence[Any]]:
-        yield self.head
-        yield from self.rows
-
-
-def _said(value: Any) -> str:
-    if isinstance(value, dt.timedelta):
-        return times.duration(value)
-    return "–" if value is None else str(value)
 
 
 def _month(month: dt.date) -> str:

@@ -138,14 +138,14 @@ def preview(request: HttpRequest, object_id: int, client_id: int) -> HttpRespons
     try:
         prepared = _prepared(request, object_id, client_id)
     except ValidationError as refused:
-        return mail_document(_bare(format_html("<p>{}</p>", " ".join(refused.messages))))
+        return mail_document(bare(format_html("<p>{}</p>", " ".join(refused.messages))))
     mails = prepared.draft.mails
     return mail_document(
-        acknowledgement_link.masked(letter.html_of(mails[0])) if mails else _bare(prepared.document.html)
+        acknowledgement_link.masked(letter.html_of(mails[0])) if mails else bare(prepared.document.html)
     )
 
 
-def _bare(body: SafeString) -> str:
+def bare(body: SafeString) -> str:
     return format_html("<!doctype html><html><head></head><body>{}</body></html>", body)
 
 

@@ -23,11 +23,12 @@ from django.utils import timezone
 from agreements.models import ClientScope, ServiceAgreement, Severity
 from config.history import acting
 from config.models import Export, User
+from config.periods import Period
 from incidents.models import AffectedAgreement, AffectedService, Incident
 from incidents.models.incident import Status
 from reviews import learning
 from reviews.admin.learning import TABLES
-from reviews.learning import Done, Owed, Period, Question, Took
+from reviews.learning import Done, Owed, Question, Took
 from reviews.models import CorrectiveAction, Factor, FactorKind, Finding, PostIncidentReview, ReviewStatus
 from reviews.phases import PhaseName
 from tests import cast
