@@ -647,35 +647,65 @@ def to_colleague(
 
     `link` leads from the site's root to where something can be done; headline and message are in the user's language.
     """
-    recipient = Recipient.colleague(user)
+    said = {"headline": headline, "message": message, "staff_url": settings.PUBLIC_URL + link, **facts}
+    return _undue(kind, Recipient.colleague(user), now=now, moment=moment, incident=incident, said=said)
+
+
+def to_contacts(
+    kind: NoticeKind, client: Client, *, now: dt.datetime, moment: str, headline: str, report: Report
+) -> list[Notice]:
+    """A report about many incidents to each of a client's contacts, rendered and unsaved; none if nobody gets mail.
+
+    `headline` is in the client's language, and stands in the subject.
+    """
+    said = {"headline": headline, "message": report.text, "staff_url": "", "report": report}
+    contacts = Contact.objects.usable().filter(client=client)
+    return [
+        _undue(kind, Recipient.contact(one, client), now=now, moment=moment, client=client, said=said)
+        for one in contacts
+    ]
+
+
+def _undue(
+    kind: NoticeKind,
+    recipient: Recipient,
+    *,
+    now: dt.datetime,
+    moment: str,
+    said: dict[str, Any],
+    incident: Incident | None = None,
+    client: Client | None = None,
+) -> Notice:
+    """One rendered, unsaved notice that no deadline asks for; `said` is what its template says besides."""
     key = uuid.uuid4()
     context: dict[str, Any] = {
         "recipient": recipient,
         "zone": recipient.time_zone,
         "incident": incident,
+        "client": client,
         "deadline": None,
         "services": (),
-        "headline": headline,
-        "message": message,
         "now": now,
         "late_note_place": letter.LATE_NOTE_PLACE,
-        "staff_url": settings.PUBLIC_URL + link,
         "acknowledge_url": "",
-        **facts,
+        **said,
     }
     with translation.override(recipient.language):
         page = _render(kind, context)
     return Notice(
         incident=incident,
+        client=client,
         moment=moment,
         kind=kind,
-        user_id=user.pk,
+        contact_id=recipient.contact_id,
+        user_id=recipient.user_id,
         recipient_name=recipient.name,
         recipient_address=recipient.address,
         subject=" ".join(page.subject.split())[:300],
         text=page.text.replace("\r\n", "\n"),
         html=page.html.replace("\r\n", "\n"),
         is_fallback=page.is_fallback,
+        attachment=said["report"].attachment if "report" in said else None,
         message_id=f"<{key}@{_mail_domain()}>",
         thread_id=_thread_id(incident, recipient) if incident else f"<{key}.{kind}@{_mail_domain()}>",
         made_at=now,
@@ -710,7 +740,7 @@ def _render(kind: NoticeKind, context: dict[str, Any]) -> Page:
 
 def _plain_facts(kind: NoticeKind, context: dict[str, Any]) -> Page:
     incident, deadline, zone = context["incident"], context["deadline"], context["zone"]
-    if kind in FOLLOW_UPS:
+    if kind in FOLLOW_UPS or incident is None:
         return _plain_follow_up(context)
     lines = [
         _("%(kind)s about an incident of severity “%(severity)s”: %(title)s.")
@@ -731,7 +761,7 @@ def _plain_facts(kind: NoticeKind, context: dict[str, Any]) -> Page:
 
 def _plain_follow_up(context: dict[str, Any]) -> Page:
     """What is to be done stands in the link, and in the message."""
-    text = "\n\n".join((context["headline"], context["message"], context["staff_url"])) + "\n"
+    text = "\n\n".join(filter(None, (context["headline"], context["message"], context["staff_url"]))) + "\n"
     html = f"<!doctype html><body>{linebreaks(text, autoescape=True)}</body>"
     return Page(context["headline"], text, html, is_fallback=True)
 

@@ -23,7 +23,15 @@ class Attachment(AddedOnly):
     PART_OF = "incident"
     CLIENT_PATH = "client"
 
-    incident = models.ForeignKey(Incident, models.PROTECT, related_name="attachments", verbose_name=_("incident"))
+    incident = models.ForeignKey(
+        Incident,
+        models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="attachments",
+        verbose_name=_("incident"),
+        help_text=_("Empty for what is about many."),
+    )
     client = models.ForeignKey(Client, models.PROTECT, related_name="+", verbose_name=_("client"))
     name = models.CharField(_("name"), max_length=120, validators=[RegexValidator(PLAIN_NAME)])
     media_type = models.CharField(_("media type"), max_length=60, validators=[RegexValidator(MEDIA_TYPE)])

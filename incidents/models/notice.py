@@ -31,6 +31,7 @@ class NoticeKind(models.TextChoices):
     HOLDING_NOTICE = "holding_notice", _("Holding notice")
     UPDATE = "update", _("Update")
     REPORT = "report", _("Report")
+    STATEMENT = "statement", _("Monthly statement")
     WARNING = "warning", _("Warning to the client")
     STAFF_WARNING = "staff_warning", _("Warning to staff")
     OVERDUE = "overdue", _("Overdue")
@@ -56,7 +57,7 @@ FOLLOW_UPS = (
 )
 
 #: About no single incident.
-WITHOUT_INCIDENT = (NoticeKind.CANARY, NoticeKind.OUTSTANDING)
+WITHOUT_INCIDENT = (NoticeKind.CANARY, NoticeKind.OUTSTANDING, NoticeKind.STATEMENT)
 
 
 #: Said before something is due; each later one says more than those before it.
@@ -79,7 +80,7 @@ class Rank(models.IntegerChoices):
             return cls.TEST
         if kind in (NoticeKind.OVERDUE, NoticeKind.ALARM, NoticeKind.REVIEW_VIOLATION):
             return cls.ALARM
-        return cls.WARNING if kind in FOLLOW_UPS else cls.OBLIGATION
+        return cls.WARNING if kind in (*FOLLOW_UPS, NoticeKind.STATEMENT) else cls.OBLIGATION
 
 
 class NoticeState(models.TextChoices):
@@ -300,6 +301,11 @@ class Notice(AuditedModel):
                 condition=~Q(kind=NoticeKind.TEST)
                 | Q(user__isnull=False, contact__isnull=True, client__isnull=True, deadline__isnull=True),
                 name="notice_test_is_for_a_colleague",
+            ),
+            models.CheckConstraint(
+                condition=~Q(kind=NoticeKind.STATEMENT)
+                | Q(client__isnull=False, contact__isnull=False, incident__isnull=True, deadline__isnull=True),
+                name="notice_statement_is_for_a_client",
             ),
             models.CheckConstraint(
                 condition=~Q(state=NoticeState.SENT) | Q(accepted_at__isnull=False), name="notice_sent_was_accepted"
