@@ -40,6 +40,7 @@ ROLE_MIGRATIONS = (
     "incidents.migrations.0018_reduce_roles",
     "reviews.migrations.0002_roles",
     "reviews.migrations.0011_document_roles",
+    "reviews.migrations.0017_statement_roles",
 )
 
 

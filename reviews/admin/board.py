@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy as _
 from config.admin import list_of
 from config.navigation import Count, Entry, Part
 from config.site import Tile, site
-from reviews.admin import learning
+from reviews.admin import compliance, learning
 from reviews.models import CorrectiveAction
 
 
@@ -35,6 +35,7 @@ site.register_entries(
         Part.LEARNING,
         Count(lambda now: CorrectiveAction.objects.all().overdue(timezone.localdate(now)), _("overdue"), "warn"),
     ),
+    Entry(_("Compliance"), f"admin:{compliance.PAGE}", compliance.PERMISSIONS[1], Part.OVERSIGHT),
     Entry(_("Factors"), "admin:reviews_factor_changelist", "reviews.view_factor", Part.LEARNING),
     Entry(_("Review policies"), "admin:reviews_reviewpolicy_changelist", "reviews.view_reviewpolicy", Part.LEARNING),
     Entry(_("Questions"), "admin:reviews_questionset_changelist", "reviews.view_questionset", Part.LEARNING),

@@ -35,7 +35,7 @@ from incidents.admin.workspace import follow_up
 from incidents.models import Incident
 from incidents.models.incident import Status
 from reviews import lifecycle, owed, search
-from reviews.admin import learning, writing
+from reviews.admin import compliance, learning, writing
 from reviews.admin.document import Document
 from reviews.admin.parts import AnswerInline, ContributorInline, FindingInline, LinkInline, PartInline, PickInline
 from reviews.admin.people import COLLEAGUES
@@ -337,7 +337,7 @@ class PostIncidentReviewAdmin(FilteredAdmin):
         wrap = self.admin_site.admin_view
         views: dict[str, Any] = {READ: wrap(self.read_view), PREVIEW: wrap(self.preview_view)}
         own = [path(f"<int:object_id>/{name.rsplit('_', 1)[1]}/", view, name=name) for name, view in views.items()]
-        return [*learning.urls(), *own, *addresses(wrap), *super().get_urls()]
+        return [*learning.urls(), *compliance.urls(), *own, *addresses(wrap), *super().get_urls()]
 
     def buttons(self, request: HttpRequest, obj: Any) -> list[Button]:
         """Without what this person need not or may not do."""

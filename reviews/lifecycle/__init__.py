@@ -19,14 +19,17 @@ from reviews.lifecycle.checklist import Check, checklist, what_is_missing
 from reviews.lifecycle.document import join, move, pick
 from reviews.lifecycle.opening import NobodyToFacilitate, open_owed, open_review, waive
 from reviews.lifecycle.sharing import Prepared, Shared, Standing, prepare, send_test, share, standings
+from reviews.lifecycle.statements import SEND, PreparedStatement, is_over, prepare_statement, send_statement
 from reviews.lifecycle.verb import APPROVE, is_of_it, may_steer, may_write
 from reviews.lifecycle.workflow import approve, close, reopen, send_back, submit
 
 __all__ = [
     "APPROVE",
+    "SEND",
     "Check",
     "NobodyToFacilitate",
     "Prepared",
+    "PreparedStatement",
     "Refused",
     "Shared",
     "Standing",
@@ -40,6 +43,7 @@ __all__ = [
     "hand_over",
     "has_written",
     "is_of_it",
+    "is_over",
     "join",
     "may_approve",
     "may_steer",
@@ -49,10 +53,12 @@ __all__ = [
     "open_review",
     "pick",
     "prepare",
+    "prepare_statement",
     "recurrence",
     "reopen",
     "send_back",
     "send_test",
+    "send_statement",
     "share",
     "standings",
     "start",

@@ -15,11 +15,13 @@ from reviews.models.review import (
     ReviewStatus,
     TimelinePick,
 )
+from reviews.models.statement import ClientStatement
 
 __all__ = [
     "ActionKind",
     "Answer",
     "ClientEdition",
+    "ClientStatement",
     "Contributor",
     "CorrectiveAction",
     "CorrectiveActionQuerySet",

@@ -93,7 +93,7 @@ def value_of(name: str, route: str) -> str:
         return {"moment": "overdue", "table": "kinds"}[name]
     if name in ("client_id", "deadline_id"):
         return str({"client_id": Client, "deadline_id": Deadline}[name]._default_manager.earliest("pk").pk)
-    if name == "edition_id":
+    if name in ("edition_id", "statement_id"):
         return "1"
     app_label, model_name = route.split("/")[:2]
     model: Any = Client if app_label == "r" else apps.get_model(app_label, model_name)
