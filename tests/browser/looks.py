@@ -15,6 +15,8 @@ from typing import Any, Self
 from axe_playwright_python.base import AXE_SCRIPT
 from playwright.sync_api import Browser, ConsoleMessage, Request, Response
 
+from reviews import policy_presets, questions
+
 ROOT = Path(__file__).resolve().parents[2]
 KEPT = ROOT / "var" / "screenshots"
 LOCALE = ROOT / "locale"
@@ -267,7 +269,13 @@ def untranslated(language: str) -> frozenset[str]:
     texts = GNUTranslations((LOCALE / language / "LC_MESSAGES" / "django.mo").open("rb"))
     catalogue: dict[Any, str] = texts._catalog  # type: ignore[attr-defined]  # there is no other way to all of them
     said = {text[:1].upper() + text[1:] for text in catalogue.values()}  # some words are the same in both
-    return frozenset(text for text in catalogue if isinstance(text, str) and text and text not in said)
+    return frozenset(text for text in catalogue if isinstance(text, str) and text and text not in said | _saved())
+
+
+def _saved() -> set[str]:
+    """Ready-made texts of which this world has rows, in the language of whoever made those."""
+    asked = {str(part) for question in questions.PRESETS for part in (question.text, question.guidance)}
+    return asked | {str(preset.name) for preset in policy_presets.PRESETS}
 
 
 def _keeps_pictures() -> bool:

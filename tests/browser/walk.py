@@ -19,7 +19,15 @@ from tests import cast
 URLCONF = "tests.reviews.demo_urls"  # the product's addresses with those of the demo's inbox
 _HREF = re.compile(r"""<a\b[^>]*?\shref=["']([^"'#]*)""", re.IGNORECASE)
 #: So many pages of one kind are read for their links; of these enough to find an object in every state.
-ENOUGH = defaultdict(lambda: 2, {"admin:incidents_incident_change": 24, "admin:incidents_notice_change": 16})
+ENOUGH = defaultdict(
+    lambda: 2,
+    {
+        "admin:incidents_incident_change": 24,
+        "admin:incidents_notice_change": 16,
+        "admin:reviews_postincidentreview_change": 12,
+        "admin:reviews_correctiveaction_change": 16,
+    },
+)
 #: Parts of a query that make no other kind of page.
 SAME_PAGE = {"o", "p", "page", "e", "q", "_changelist_filters", "_to_field", "next", "client", "clients"}
 #: Addresses at which there is no page for anybody, and why.

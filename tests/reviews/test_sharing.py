@@ -514,7 +514,7 @@ def test_a_test_is_refused_as_sharing_is(
     def asked(by: User, client: Client = contoso.client) -> None:
         lifecycle.send_test(draft, client, by=by, now=at("15:00"))
 
-    with pytest.raises(Refused, match="the review is draft"):
+    with pytest.raises(Refused, match="the review is “Draft”"):
         asked(olga)
     approve(draft, olga, max_)
     with pytest.raises(Refused, match="Nothing in this review is marked for clients"):
