@@ -11,7 +11,7 @@ from celery.contrib.django.task import DjangoTask
 from django.db import transaction
 from kombu.transport import TRANSPORT_ALIASES
 
-from config import start, stopping
+from config import logs, start, stopping
 
 start.load_settings()
 
@@ -34,7 +34,7 @@ def ring(task: Doorbell) -> None:
         with app.connection_for_write(connect_timeout=RING_TIMEOUT, transport_options=_bounded()) as connection:
             task.apply_async(expires=5, retry=False, connection=connection)  # type: ignore[call-arg]
     except Exception as error:  # noqa: BLE001 - whatever the broker does, the commit stands and the beat will ring
-        logger.warning("The doorbell %s was not heard (%s); the next tick does the work.", task.name, error)
+        logger.warning("The doorbell %s was not heard (%s); the next tick does the work.", task.name, logs.said(error))
 
 
 def _bounded() -> dict[str, Any]:
@@ -49,6 +49,11 @@ TRANSPORT_ALIASES["filesystem"] = "config.broker:Transport"
 app = Celery("due_notice", task_cls=Doorbell)
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
+
+
+@signals.setup_logging.connect(weak=False)
+def _log_as_the_settings_say(**_details: Any) -> None:
+    """Celery sets up no logs of its own, in which errors would be told in their own words; LOG_LEVEL rules."""
 
 
 @signals.worker_shutting_down.connect(weak=False)

@@ -54,6 +54,11 @@ def key(name: str, default: str | None = None, *, least: int = LEAST_KEY) -> str
     return value
 
 
+def optional_key(name: str) -> str:
+    """The same, or nothing, which switches off what it is for."""
+    return key(name) if text(name, "") else ""
+
+
 def flag(name: str, default: bool = False) -> bool:
     """True for 1, true, yes, on; False for 0, false, no, off."""
     value = text(name, "yes" if default else "no").lower()

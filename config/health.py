@@ -82,7 +82,7 @@ def _live() -> list[Problem]:
 
 def _ready() -> list[Problem]:
     try:
-        with _bounded_wait():
+        with bounded_wait():
             missing = _leaves() - MigrationRecorder(connection).applied_migrations().keys()
     except Error:
         return [_database_silent()]
@@ -95,7 +95,7 @@ def _ready() -> list[Problem]:
 
 def _delivery() -> list[Problem]:
     try:
-        with _bounded_wait():
+        with bounded_wait():
             return problems()
     except Error:
         return [_database_silent()]
@@ -112,7 +112,7 @@ def _database_silent() -> Problem:
 
 
 @contextlib.contextmanager
-def _bounded_wait() -> Iterator[None]:
+def bounded_wait() -> Iterator[None]:
     """A locked table must not keep a probe waiting; SQLite's readers wait for nobody, and need no transaction."""
     if connection.vendor != "postgresql":
         yield

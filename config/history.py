@@ -26,6 +26,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext_lazy as _
 from simple_history.models import HistoricalRecords
 
+from config import logs
 from config.addresses import client_address
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ class Act:
     reason: str = ""
     request_id: uuid.UUID = field(default_factory=uuid.uuid4)
     address: str | None = None  # of the caller's machine, where the act came by web
+    cause: uuid.UUID | None = None  # the id of the act that asked for this one, where a worker does it
 
 
 #: The name of whoever has not signed in.
@@ -63,6 +65,15 @@ _current: ContextVar[Act | None] = ContextVar("current_act", default=None)
 def current_act() -> Act:
     """The act that is going on; outside of any, whoever runs this command or shell."""
     return _current.get() or Act(*_of_this_process())
+
+
+def _followed() -> tuple[uuid.UUID | None, uuid.UUID | None]:
+    """For the log: which act is going on, and which one asked for it."""
+    act = _current.get()
+    return (act.request_id, act.cause) if act else (None, None)
+
+
+logs.follow(_followed)
 
 
 @functools.cache
@@ -86,13 +97,14 @@ def acting(
     by_link: bool = False,
     request_id: uuid.UUID | None = None,
     caller: Caller | None = None,
+    cause: uuid.UUID | None = None,
 ) -> Iterator[Act]:
     """Everything saved inside is said to be done by `by` (or by the worker's `task`) for `reason`.
 
     `caller` is for what is played as if it had come in by that way. What is done `by_link` is done by whoever holds it:
     nobody that we know, even where a colleague is signed in.
     An act inside another keeps the outer one's request id, so that its rows stay together; unless it has one of its
-    own, by which it can be recognised.
+    own, by which it can be recognised. `cause` is the id of an earlier act that asked for this one.
     """
     act = current_act()
     if caller is not None:
@@ -107,6 +119,8 @@ def acting(
         act = replace(act, reason=reason)
     if request_id is not None:
         act = replace(act, request_id=request_id)
+    if cause is not None:
+        act = replace(act, cause=cause)
     token = _current.set(act)
     try:
         yield act
@@ -142,8 +156,19 @@ class PastTheTrail(Exception):
         super().__init__(f"This would go past the audit trail of {model._meta.label}. Save each row.")
 
 
+@contextlib.contextmanager
+def web_act(request: HttpRequest) -> Iterator[Act]:
+    """The act of one request, of which it is not known yet who does it."""
+    act = Act(caller=Caller.ADMIN, actor_name=ANONYMOUS, address=client_address(request))
+    token = _current.set(act)
+    try:
+        yield act
+    finally:
+        _current.reset(token)
+
+
 class AuditMiddleware:
-    """Opens one act per request, done by whoever is signed in."""
+    """The act of a request is done by whoever is signed in. (config.access.AccessMiddleware has opened it.)"""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
@@ -151,8 +176,7 @@ class AuditMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         user = request.user if request.user.is_authenticated else None
         name = user.audit_name if user else ANONYMOUS
-        act = Act(caller=Caller.ADMIN, actor=user, actor_name=name, address=client_address(request))
-        token = _current.set(act)
+        token = _current.set(replace(current_act(), actor=user, actor_name=name))
         try:
             return self.get_response(request)
         finally:
@@ -161,6 +185,11 @@ class AuditMiddleware:
 
 def current_request_id() -> uuid.UUID:
     return current_act().request_id
+
+
+def current_request_id_if_any() -> uuid.UUID | None:
+    """None outside of any act."""
+    return _followed()[0]
 
 
 def current_actor_name() -> str:

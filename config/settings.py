@@ -8,7 +8,7 @@ from typing import Any
 
 from celery.schedules import crontab
 
-from config import content_policy, env, installation, zones
+from config import content_policy, env, installation, logs, zones
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 VAR_DIR = env.directory("VAR_DIR", BASE_DIR / "var")
@@ -66,9 +66,11 @@ INSTALLED_APPS = [
     "reviews",
 ]
 MIDDLEWARE = [
+    "config.access.AccessMiddleware",  # around everything: one line, one id
     "csp.middleware.CSPMiddleware",  # first, with the next: on every answer, whoever gives it
     "config.content_policy.BrowserMiddleware",
     "config.health.HealthMiddleware",  # next: a probe meets no redirect, no check of hosts, no session
+    "config.metrics.MetricsMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -154,6 +156,7 @@ SMTP_TIMEOUT = env.whole_number("SMTP_TIMEOUT", 15)  # seconds, for every phase 
 
 # ── who notices silence ─────────────────────────────────────────────────────────────────────────────────────────────
 HEARTBEAT_URL = env.web_address("HEARTBEAT_URL")  # a dead man's switch, told each minute in which nothing was wrong
+METRICS_TOKEN = env.optional_key("METRICS_TOKEN")  # of whoever may read /metrics; without one nobody may
 CANARY_ADDRESS = env.mail_address("CANARY_ADDRESS")  # gets a mail each quarter of an hour, through the whole way
 
 # ── Celery: doorbells only, so nothing is kept, nothing is scheduled ahead, nothing carries data ─────────────────────
@@ -203,13 +206,9 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
 }
 
 # ── logs ────────────────────────────────────────────────────────────────────────────────────────────────────────────
-LOGGING = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {"plain": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "plain"}},
-    "root": {"handlers": ["console"], "level": env.one_of("LOG_LEVEL", "INFO", "DEBUG", "INFO", "WARNING", "ERROR")},
-    "loggers": {"django.server": {"handlers": ["console"], "level": "WARNING", "propagate": False}},
-}
+LOGGING = logs.configuration(
+    level=env.one_of("LOG_LEVEL", "INFO", "DEBUG", "INFO", "WARNING", "ERROR"),
+    form=env.one_of("LOG_FORMAT", "PLAIN", "PLAIN", "JSON").lower(),
+)
 
 installation.refuse_what_is_unsafe(globals())

@@ -52,7 +52,10 @@ def trip(error: smtp.DeliveryError, now: dt.datetime) -> None:
         retry_at=now + dt.timedelta(seconds=wait),
     )
     if is_mine:
-        logger.error("Sending stops for %d s: %s (%s).", wait, error.outcome.label, error.answer)
+        # What the server said may quote an address; the row has it, and the admin shows it.
+        logger.error(
+            "Sending stops for %d s: %s while %s (%s).", wait, error.outcome.label, error.phase.label, error.code
+        )
 
 
 def probe_anew(now: dt.datetime) -> None:

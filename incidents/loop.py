@@ -15,7 +15,7 @@ from django.db import close_old_connections, connection
 
 from config import instants, stopping
 from config.audit import keeping
-from incidents import notices, outbox, retention, watchdog
+from incidents import metrics, notices, outbox, retention, watchdog
 from incidents.models.sending import Part
 
 logger = logging.getLogger(__name__)
@@ -49,7 +49,7 @@ def send(should_stop: Callable[[], bool] = stopping.never) -> Counter[str]:
 def watch() -> int:
     """Give back what a lost worker held, then audit the queue; returns how many were given back."""
     released = outbox.release_stalled(instants.now())
-    watchdog.keep_watch(instants.now())
+    metrics.write_down(watchdog.keep_watch(instants.now()), instants.now())
     return released
 
 

@@ -29,6 +29,7 @@ from django.utils.translation import gettext_lazy
 from agreements.models import Client, Contact, Obligation
 from agreements.terms import Audience, Moment, MomentKind
 from config import roles, times
+from config.history import current_request_id_if_any
 from config.instants import Watch
 from config.models import User
 from incidents import acknowledgement_link, deadlines, letter, placeholders
@@ -533,6 +534,8 @@ def _operators_and_managers(directory: Directory) -> list[User]:
 
 def queue(rows: Sequence[Notice]) -> None:
     """Put the rows in the outbox; one that is already there (another planner was quicker) is left as it is."""
+    for row in rows:
+        row.request_id = current_request_id_if_any()
     Notice.objects.bulk_create(rows, ignore_conflicts=True)
 
 

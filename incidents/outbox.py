@@ -26,7 +26,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from agreements.models import Obligation
-from config import stopping
+from config import logs, stopping
 from config.history import acting
 from config.instants import Watch
 from incidents import breaker, deadlines, letter, notices, smtp, watchdog
@@ -273,6 +273,11 @@ def _deliver_one(notice: Notice, watch: Watch, tally: Counter[str]) -> smtp.Deli
 
     Raises HeldBack, with nothing recorded, if it was not this worker's to transmit any more.
     """
+    with acting(task="outbox.deliver", cause=notice.request_id):
+        return _try(notice, watch, tally)
+
+
+def _try(notice: Notice, watch: Watch, tally: Counter[str]) -> smtp.DeliveryError | None:
     started = watch.elapsed
     try:
         notice.is_marked_late = notice.is_marked_late or _goes_out_late(notice, watch.now())
@@ -294,6 +299,7 @@ def _deliver_one(notice: Notice, watch: Watch, tally: Counter[str]) -> smtp.Deli
         logger.warning("Notice %s was held, or taken over by another worker, before it was transmitted.", notice.pk)
         raise HeldBack
     _persistently(lambda: _record_acceptance(notice, answer, watch, started))
+    logger.info("Notice %s was accepted.", notice.pk)
     tally[Outcome.ACCEPTED] += 1
     return None
 
@@ -321,7 +327,7 @@ def _persistently(record: Callable[[], None]) -> None:
         except (InterfaceError, OperationalError) as error:
             if connection.in_atomic_block:
                 raise
-            logger.warning("The answer could not be recorded (%s); once more in %.1f s.", error, wait)
+            logger.warning("The answer could not be recorded (%s); once more in %.1f s.", logs.said(error), wait)
             connection.close()
             time.sleep(wait)
     return record()
@@ -330,7 +336,7 @@ def _persistently(record: Callable[[], None]) -> None:
 def _record_acceptance(notice: Notice, answer: str, watch: Watch, started: float) -> None:
     """The server has the mail: the notice is sent, and what it owed is met, in one transaction."""
     now = watch.now()
-    with transaction.atomic(), acting(task="outbox.deliver", reason=_("Accepted by the mail server.")):
+    with transaction.atomic(), acting(reason=_("Accepted by the mail server.")):
         incident = _lock_incident_it_meets(notice)  # before the notice, in the order in which verbs lock
         is_first = incident is not None and not _was_accepted_for_another(notice)
         # If it was taken for lost and given back meanwhile, it need not go again: only a copy on its way is too late.

@@ -99,6 +99,7 @@ def test_the_version_is_said_once() -> None:
 #: Models that need no trail of their own, besides those to which rows are only added.
 WITHOUT_HISTORY = {
     "incidents.ReferenceCounter": "a counter; the reference itself is in the incident's trail",
+    "incidents.Tally": "counts for the metrics what other rows say",
     "incidents.Heartbeat": "says only when a part of the delivery was last at work",
     "config.SavedFilter": "a person's own preference, which nobody else sees",
 }
@@ -153,6 +154,10 @@ BULK_WRITES = {
         "Deadline.objects.open().filter(pk=pk).update",
     ): "the queue's cursor, which is no act of anybody",
     ("incidents/deadlines.py", "unsent.update"): "queue states say why in state_reason",
+    (
+        "incidents/metrics.py",
+        "Tally.objects.filter(pk=tally.pk, counted_until=tally.counted_until).update",
+    ): "compare-and-set of counts, which have no trail",
     ("incidents/watchdog.py", "older.update"): "a heartbeat, which has no trail",
     ("incidents/watchdog.py", "Heartbeat.objects.bulk_create"): "a heartbeat, which has no trail",
     (

@@ -15,6 +15,7 @@ from incidents.models.message import MessageTemplate
 from incidents.models.notice import Acknowledgement, DeliveryAttempt, Notice
 from incidents.models.reach import reaches_beyond
 from incidents.models.sending import Heartbeat, Sending
+from incidents.models.tally import Tally
 
 __all__ = [
     "Acknowledgement",
@@ -32,6 +33,7 @@ __all__ = [
     "Responder",
     "Sending",
     "Standing",
+    "Tally",
     "TermsCopy",
     "TimelineEntry",
     "reaches_beyond",

@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from agreements.models import Obligation, ServiceAgreement, Severity, StartEvent
 from config.fields import ProseField
-from config.history import acting
+from config.history import acting, history_of
 from config.models import User
 from incidents import lifecycle
 from incidents.models import Deadline, Incident, MessageTemplate, Notice
@@ -151,4 +151,12 @@ def _facts() -> dict[str, Any]:
         "notify_met": list(
             Deadline.objects.filter(obligation="notify", met_at__isnull=False).values_list("client__name", flat=True)
         ),
+        "requests": {
+            "olga": User.objects.get(username="olga").pk,
+            "met_by_worker": list(
+                history_of(Deadline)
+                .objects.filter(actor_name="system: outbox.deliver")
+                .values_list("request_id", flat=True)
+            ),
+        },
     }

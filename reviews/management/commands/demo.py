@@ -195,7 +195,7 @@ class Command(BaseCommand):
 _WORKER = (
     *("-A", "config", "worker", "--beat", "--hostname", "demo@localhost"),
     # Threads: a slow mail server must not keep the next look from happening. One process, so that little is started.
-    *("--pool", "threads", "--concurrency", "2", "--loglevel", "WARNING"),
+    *("--pool", "threads", "--concurrency", "2"),
     *("--without-gossip", "--without-mingle", "--without-heartbeat"),  # there is no other worker to talk to
 )
 _WEB = (
