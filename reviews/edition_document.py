@@ -67,7 +67,7 @@ class _Words:
                 (_("Incident"), cell(facts.reference, facts.title)),
                 (_("Severity"), cell(str(Severity(facts.severity).label))),
                 (_("Affects"), cell(", ".join(facts.services))),
-                (_("Happened"), self._at(facts.occurred_at)),
+                *([(_("Happened"), self._at(facts.occurred_at))] if facts.occurred_at else []),
                 (_("Detected"), self._at(facts.detected_at)),
                 (_("Resolved"), self._at(facts.resolved_at)),
             )
@@ -94,6 +94,7 @@ class _Words:
                     cell(_took(phase)),
                 )
                 for phase in self.edition.phases
+                if phase.begins_at  # else nobody can say how long it took
             ),
         )
         if self.edition.deadlines:

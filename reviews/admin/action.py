@@ -382,5 +382,5 @@ class CorrectiveActionAdmin(FilteredAdmin):
         if action.due_on < timezone.localdate():
             return badge(_("Overdue"), "crit", "✕")
         if action.effect == Effect.RECURRED:
-            return badge(_("Open again: it recurred"), "high", "↻")
+            return badge(_("Open again"), "high", "↻")
         return badge(_("In progress") if action.started_on else _("Open"), "run", "◑")
