@@ -11,10 +11,13 @@ from django.http import HttpRequest
 def client_address(request: HttpRequest) -> str | None:
     """The address of whoever asks; None if it cannot be told.
 
-    Behind a proxy it is the last entry of X-Forwarded-For, the one that our proxy wrote; all others anybody can write.
+    Each proxy adds to X-Forwarded-For the address of whoever asked it. Behind so many of ours as BEHIND_PROXY says, the
+    one that the outermost wrote is as many entries from the end; what stands before it anybody can write. A shorter
+    list did not come by way of all of them.
     """
-    if settings.SECURE_PROXY_SSL_HEADER:
-        given = request.headers.get("X-Forwarded-For", "").rpartition(",")[2]
+    if proxies := settings.BEHIND_PROXY:
+        said = request.headers.get("X-Forwarded-For", "").split(",")
+        given = said[-proxies] if len(said) >= proxies else ""
     else:
         given = request.META.get("REMOTE_ADDR", "")
     try:

@@ -29,7 +29,7 @@ from django.utils.http import urlencode
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _now
 
-from config import bulk, exports, instants, scope
+from config import bulk, exports, instants, proof, scope
 from config.admin import AuditedModelAdmin, list_of
 from config.forms import DayField, DayInput
 from config.models import User
@@ -278,7 +278,8 @@ class FilteredAdmin(AuditedModelAdmin):
         urls = super().get_urls()
         if not self.export_columns:
             return urls
-        return [path("export/", self.admin_site.admin_view(self.export_view), name=self._export_name), *urls]
+        view: Any = self.admin_site.admin_view(proof.required(self.export_view))
+        return [path("export/", view, name=self._export_name), *urls]
 
     def export_view(self, request: HttpRequest) -> HttpResponse | Any:
         """The rows that the list has under the same address, for whoever may see the list."""

@@ -209,6 +209,8 @@ class ActForm(forms.Form):
     presets: ClassVar[tuple[str, ...]] = ()
     #: The template of its page.
     page: ClassVar[str] = "admin/act.html"
+    #: Whether it weighs so much that who it is is asked again (config/proof.py).
+    needs_proof: ClassVar[bool] = False
 
     def __init__(self, *args: Any, subject: Any, by: User, **options: Any) -> None:
         self.subject = subject

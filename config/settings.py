@@ -40,7 +40,8 @@ _HTTPS = PUBLIC_URL.startswith("https://")
 SECURE_SSL_REDIRECT = _HTTPS
 SECURE_HSTS_SECONDS = 31_536_000 if _HTTPS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = _HTTPS
-SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if env.flag("BEHIND_PROXY") else None
+BEHIND_PROXY = env.whole_number("BEHIND_PROXY", 0, least=0)  # how many proxies of ours each request comes through
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if BEHIND_PROXY else None
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _HTTPS
 # Cookies know no ports: a name of our own keeps other tools on the same host from signing people out.
 SESSION_COOKIE_NAME = "due_notice_session"
@@ -82,6 +83,7 @@ MIDDLEWARE = [
     "config.history.AuditMiddleware",
     "config.middleware.ReaderMiddleware",
     "config.patience.PatienceMiddleware",
+    "config.sessions.SessionAgeMiddleware",  # after it: a reader is told in their language
     "config.audit.refusals.RefusalMiddleware",  # last: next to the view that refuses
 ]
 WEB_CONCURRENCY = env.whole_number("WEB_CONCURRENCY", 1)  # gunicorn itself reads it: how many processes serve pages
@@ -126,6 +128,10 @@ AUTHENTICATION_BACKENDS = ["config.sign_in.RoleBackend"]
 LOGIN_URL = "admin:login"
 SIGN_IN_FAILURES = env.whole_number("SIGN_IN_FAILURES", 5)  # in a row under one name from one address, then a lock
 SIGN_IN_LOCK_MINUTES = env.whole_number("SIGN_IN_LOCK_MINUTES", 15)
+SESSION_IDLE_MINUTES = env.whole_number("SESSION_IDLE_MINUTES", 480)  # a shift; what a page does by itself is no act
+SESSION_HOURS = env.whole_number("SESSION_HOURS", 24)
+SESSION_COOKIE_AGE = SESSION_HOURS * 3600
+PROOF_MINUTES = env.whole_number("PROOF_MINUTES", 15)  # then who it is is asked again before what weighs most
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
     for name in (

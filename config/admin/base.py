@@ -20,7 +20,7 @@ from django.utils.text import capfirst
 from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
 
-from config import instants, scope
+from config import instants, proof, scope
 from config.admin.histories import READING_METHODS, HistoryPages
 from config.admin.reasons import ReasonForm
 from config.admin.removed import set_aside
@@ -215,7 +215,8 @@ class AuditedModelAdmin(HistoryPages):
         return [self._act_url(form_class) for form_class in self.get_acts()] + list(super().get_urls())
 
     def _act_url(self, form_class: type[ActForm]) -> URLPattern:
-        view: Any = self.admin_site.admin_view(functools.partial(self.act_view, form_class=form_class))
+        act: Any = functools.partial(self.act_view, form_class=form_class)
+        view: Any = self.admin_site.admin_view(proof.required_to_act(act) if form_class.needs_proof else act)
         name = f"{self.opts.app_label}_{self.opts.model_name}_{form_class.slug}"
         pattern: URLPattern = path(f"<int:object_id>/{form_class.slug}/", view, name=name)
         return pattern

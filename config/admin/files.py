@@ -15,7 +15,7 @@ from django.urls import URLPattern, path, reverse
 from django.utils.http import urlencode
 from django.utils.translation import gettext as _now
 
-from config import exports, instants, scope
+from config import exports, instants, proof, scope
 from config.admin import trail as trail_page
 from config.admin.trail_filters import TrailFilters
 from config.admin.values import page_of
@@ -26,7 +26,7 @@ PERMISSION = trail_page.PERMISSION
 
 
 def urls() -> list[URLPattern]:
-    return [path("trail/export/", admin.site.admin_view(trail_view), name=trail_page.EXPORT)]
+    return [path("trail/export/", admin.site.admin_view(proof.required(trail_view)), name=trail_page.EXPORT)]
 
 
 def trail_view(request: HttpRequest) -> HttpResponseBase:
@@ -49,6 +49,7 @@ def trail_view(request: HttpRequest) -> HttpResponseBase:
     return _handed_out(request, make, f"{reverse(f'admin:{trail_page.PAGE}')}?{urlencode(filters.typed)}")
 
 
+@proof.required
 def whole_view(request: HttpRequest, row: models.Model, called: str) -> HttpResponseBase:
     """A row that this person may view, with all parts of it that they may view."""
     if (refusal := _check(request, "GET")) is not None:

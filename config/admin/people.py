@@ -10,10 +10,12 @@ from django.contrib.auth.admin import UserAdmin
 from django.contrib.auth.forms import UserChangeForm
 from django.contrib.auth.models import Group
 from django.db import models
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
+from django.utils.decorators import method_decorator
 from django.utils.translation import gettext_lazy as _
 
+from config import proof
 from config.admin.base import AuditedModelAdmin
 from config.admin.reasons import ReasonForm
 from config.first_steps import Step, prefilled
@@ -74,6 +76,15 @@ class PersonAdmin(AuditedModelAdmin, UserAdmin):  # type: ignore[type-arg, misc]
             },
         ),
     )
+
+    @method_decorator(proof.required_to_act)
+    def change_view(self, request: HttpRequest, *args: Any, **options: Any) -> HttpResponse:
+        return super().change_view(request, *args, **options)
+
+    @method_decorator(proof.required_to_act)
+    def user_change_password(self, request: HttpRequest, *args: Any, **options: Any) -> HttpResponse:
+        """Whoever sets the password of another may sign in as them."""
+        return super().user_change_password(request, *args, **options)
 
     def get_fieldsets(self, request: HttpRequest, obj: models.Model | None = None) -> Any:
         """Whoever may only read has no use for what Django shows of the password, a way to set another."""

@@ -141,7 +141,7 @@ def refused(rows: models.QuerySet[Any]) -> models.QuerySet[Any]:
 
 @rule(ConcernKind.LOCKED_OUT, of=Event)
 def locked_out(rows: models.QuerySet[Any]) -> models.QuerySet[Any]:
-    return rows.filter(kind=EventKind.LOCKED_OUT)
+    return rows.filter(kind__in=(EventKind.LOCKED_OUT, EventKind.ADDRESS_LOCKED, EventKind.NAME_LOCKED))
 
 
 @rule(ConcernKind.SEAL_FAILED, of=Event)

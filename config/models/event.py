@@ -17,7 +17,12 @@ class EventKind(models.TextChoices):
     SIGNED_IN = "signed_in", _("Signed in")
     SIGNED_OUT = "signed_out", _("Signed out")
     SIGN_IN_FAILED = "sign_in_failed", _("Sign-in failed")
+    CONFIRMED = "confirmed", _("Confirmed again who it is")
+    SESSION_ENDED = "session_ended", _("Session ended")
     LOCKED_OUT = "locked_out", _("Locked out")
+    ADDRESS_LOCKED = "address_locked", _("Address locked")
+    NAME_LOCKED = "name_locked", _("Name locked")
+    LOCK_LIFTED = "lock_lifted", _("Lock lifted")
     ACTION_REFUSED = "action_refused", _("Action refused")
     LINK_OPENED = "link_opened", _("Link opened")
     LINK_USED = "link_used", _("Link used")
@@ -34,6 +39,11 @@ SENTENCES: dict[str, str | Promise] = {
     EventKind.SIGNED_OUT: _("Signed out."),
     EventKind.SIGN_IN_FAILED: _("Sign-in as “%(name)s” failed."),
     EventKind.LOCKED_OUT: _("Sign-in as “%(name)s” from this address is locked for %(minutes)s minutes."),
+    EventKind.CONFIRMED: _("Confirmed again who it is, by %(how)s."),
+    EventKind.SESSION_ENDED: _("The session ended: %(why)s."),
+    EventKind.ADDRESS_LOCKED: _("Sign-in from this address is locked for %(minutes)s minutes, under whatever name."),
+    EventKind.NAME_LOCKED: _("Sign-in as “%(name)s” from addresses new to it is locked for %(minutes)s minutes."),
+    EventKind.LOCK_LIFTED: _("A lock of sign-in was lifted (%(name)s %(of)s): %(why)s"),
     EventKind.ACTION_REFUSED: _("%(method)s %(path)s was refused: the role does not allow it."),
     EventKind.LINK_OPENED: _("The link of a notice was opened."),
     EventKind.LINK_USED: _("A notice was confirmed as read by its link."),
@@ -52,6 +62,9 @@ CODES: dict[str, str | Promise] = {
     "colleague": _("a colleague cannot confirm for the client"),
     "as_sent": _("it is what was sent"),
     "not_as_sent": _("it is not what was sent"),
+    "password": _("password"),
+    "idle": _("nothing was done in it for too long"),
+    "old": _("it was as old as a session may become"),
     "undecided": _("what is kept of it is not signed by our key"),
 }
 

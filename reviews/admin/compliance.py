@@ -29,7 +29,7 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import cache_control
 
 from agreements.models import Client, ServiceAgreement
-from config import exports, instants, scope, zones
+from config import exports, instants, proof, scope, zones
 from config.admin import READING_METHODS, page_of
 from config.admin.base import ACTING_METHODS
 from config.content_policy import mail_document
@@ -241,6 +241,7 @@ def _sent(request: HttpRequest, client: Client) -> list[ClientStatement]:
     return list(rows.select_related("client").defer("html", "text")[:MONTHS])
 
 
+@proof.required
 def export(request: HttpRequest, table: str) -> HttpResponseBase:
     """One table as it is on the page of the same address, whole, with its instants in the client's zone."""
     asked = _asked_for_a_file(request)
@@ -255,6 +256,7 @@ def export(request: HttpRequest, table: str) -> HttpResponseBase:
         return exports.table(made.lines, of=made.of, called=made.title, query=query, by=by, now=asked.found.told.as_of)
 
 
+@proof.required
 def pdf(request: HttpRequest) -> HttpResponseBase:
     """The whole as a PDF, recorded as what was taken out of the house."""
     asked = _asked_for_a_file(request)

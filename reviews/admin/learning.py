@@ -23,7 +23,7 @@ from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
 
 from agreements.models import ServiceAgreement, Severity
-from config import charts, exports, instants, times
+from config import charts, exports, instants, proof, times
 from config.admin import READING_METHODS, list_of
 from config.filters import NameFilter
 from config.forms import DayField, DayInput
@@ -346,6 +346,7 @@ def page(request: HttpRequest) -> HttpResponse:
     return TemplateResponse(request, "admin/reviews/learning.html", context)
 
 
+@proof.required
 def export(request: HttpRequest, table: str) -> HttpResponseBase:
     """One table as it is on the page of the same address, whole."""
     if request.method != "GET":

@@ -150,6 +150,7 @@ class Reopen(ReviewAct):
 
 class Waive(ReviewAct):
     slug = "waive"
+    needs_proof = True
     label = _("Waive review")
     permission = lifecycle.APPROVE
     lawful_in = (ReviewStatus.DRAFT, ReviewStatus.IN_REVIEW)

@@ -568,7 +568,23 @@ class TestFromWhere:
     def test_behind_a_proxy_it_is_what_the_proxy_wrote(
         self, settings: Settings, forwarded: str, address: str | None
     ) -> None:
-        settings.SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+        settings.BEHIND_PROXY = 1
+        request = RequestFactory().get("/", REMOTE_ADDR="127.0.0.1", headers={"X-Forwarded-For": forwarded})
+        assert client_address(request) == address
+
+    @pytest.mark.parametrize(
+        ("forwarded", "address"),
+        [
+            ("203.0.113.9, 10.0.0.1", "203.0.113.9"),
+            ("198.51.100.7, 203.0.113.9, 10.0.0.1", "203.0.113.9"),  # the first the client may have made up
+            ("203.0.113.9", None),  # came past the outermost
+            ("", None),
+        ],
+    )
+    def test_behind_two_proxies_it_is_what_the_outermost_wrote(
+        self, settings: Settings, forwarded: str, address: str | None
+    ) -> None:
+        settings.BEHIND_PROXY = 2
         request = RequestFactory().get("/", REMOTE_ADDR="127.0.0.1", headers={"X-Forwarded-For": forwarded})
         assert client_address(request) == address
 
