@@ -13,7 +13,7 @@ class IncidentsConfig(AppConfig):
     def ready(self) -> None:
         from config import health
         from config.audit import files, verification
-        from incidents import acknowledgement_link, concerns, metrics, proof, watchdog  # noqa: F401 - two register themselves
+        from incidents import acknowledgement_link, concerns, metrics, proof, transfer, watchdog  # noqa: F401 - three register themselves
 
         health.register(watchdog.red_problems)
         verification.register(proof.terms)

@@ -117,7 +117,7 @@ def without_their_review(now: dt.datetime) -> list[Incident]:
 
 def _unreviewed(rows: IncidentQuerySet) -> Iterable[Incident]:
     reviewed = PostIncidentReview.objects.filter(incident=OuterRef("pk"))
-    return rows.filter(~Exists(reviewed)).order_by("resolved_at")[:BATCH]
+    return rows.filter(~Exists(reviewed), imported_at__isnull=True).order_by("resolved_at")[:BATCH]
 
 
 def _owing(rows: IncidentQuerySet) -> IncidentQuerySet:

@@ -1,6 +1,6 @@
 """The base of every admin in the product, and the admin of people and of what they exported."""
 
-from config.admin import exports, people
+from config.admin import data, exports, people
 from config.admin.base import ACTING_METHODS, AuditedModelAdmin, Button, CappedPaginator
 from config.admin.histories import READING_METHODS
 from config.admin.reasons import ReasonForm, edits, edits_since
@@ -16,6 +16,7 @@ __all__ = [
     "act_url",
     "badge",
     "both_zones",
+    "data",
     "edits",
     "edits_since",
     "exports",

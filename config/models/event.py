@@ -31,6 +31,7 @@ class EventKind(models.TextChoices):
     TEXTS_REDUCED = "texts_reduced", _("Texts reduced")
     TEXT_CHECKED = "text_checked", _("Text compared")
     PSEUDONYMISED = "pseudonymised", _("Contact pseudonymised")
+    IMPORTED = "imported", _("Imported")
 
 
 #: What each kind says to its reader, filled in from `said`.
@@ -52,6 +53,9 @@ SENTENCES: dict[str, str | Promise] = {
     EventKind.TEXTS_REDUCED: _("Texts of notices were reduced to their digests: %(count)s, of before %(before)s."),
     EventKind.TEXT_CHECKED: _("A text was compared with what was sent: %(answer)s."),
     EventKind.PSEUDONYMISED: _("A contact of %(client)s was pseudonymised (no. %(number)s)."),
+    EventKind.IMPORTED: _(
+        "Imported from “%(file)s” (%(what)s): %(added)s added, %(changed)s changed, %(same)s the same."
+    ),
 }
 
 #: Facts that are codes, as people read them.

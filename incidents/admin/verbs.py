@@ -67,7 +67,7 @@ class VerbForm(ActForm):
 
     @classmethod
     def is_lawful(cls, subject: Incident) -> bool:
-        return subject.status in cls.lawful_in
+        return subject.status in cls.lawful_in and subject.imported_at is None
 
     @classmethod
     def is_in_scope(cls, subject: Incident, by: Any) -> bool:

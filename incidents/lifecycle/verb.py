@@ -33,6 +33,11 @@ def verb(incident: Incident, by: User, reason: str, *, clients: Collection[Clien
     with transaction.atomic(), acting(by, reason=reason):
         locked = Incident.objects.locked().get(pk=incident.pk)
         refuse_beyond_scope(locked, by, clients)
+        if locked.imported_at is not None:
+            raise Refused(
+                _("%(ref)s was imported as history, and stays as it was. Declare an incident for what happens now.")
+                % {"ref": locked.reference}
+            )
         yield locked
 
 

@@ -121,6 +121,7 @@ class Incident(AuditedModel):
             "closed_at",
             "merged_at",
             "merged_into_id",
+            "imported_at",
         }
     )
     MAY_BE_FILLED = frozenset(
@@ -162,6 +163,10 @@ class Incident(AuditedModel):
     reopened_at = models.DateTimeField(_("reopened at"), null=True, blank=True)
     closed_at = models.DateTimeField(_("closed at"), null=True, blank=True)
     merged_at = models.DateTimeField(_("merged at"), null=True, blank=True)
+    imported_at = models.DateTimeField(
+        _("imported at"), null=True, blank=True, editable=False,
+        help_text=_("Taken over as history then: nothing is owed because of it."),
+    )  # fmt: skip
     merged_into = models.ForeignKey(
         "self", models.PROTECT, null=True, blank=True, related_name="merged", verbose_name=_("merged into")
     )

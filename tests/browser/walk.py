@@ -50,6 +50,7 @@ NO_PAGE = {
     "admin:incidents_incident_notify_mail": "a mail inside its page",
     "admin:incidents_incident_update_mail": "a mail inside its page",
     "admin:saved_filters": "answers to POST alone",
+    "admin:data_template": "a file",
     "admin:reviews_postincidentreview_preview": "answers to POST alone, with a piece of the page that writes",
 }
 

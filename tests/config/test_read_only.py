@@ -83,6 +83,8 @@ def places() -> Iterator[Place]:
 
 def value_of(name: str, route: str) -> str:
     """Something real in the place of a name in an address; who adds a name says here what stands for it."""
+    if name == "kind":
+        return "clients"
     if name == "page":
         return "incidents_incident"
     if name == "content_type_id":
