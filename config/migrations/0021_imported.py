@@ -4,15 +4,37 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('config', '0020_sign_in_events'),
+        ("config", "0020_sign_in_events"),
     ]
 
     operations = [
         migrations.AlterField(
-            model_name='event',
-            name='kind',
-            field=models.CharField(choices=[('signed_in', 'Signed in'), ('signed_out', 'Signed out'), ('sign_in_failed', 'Sign-in failed'), ('confirmed', 'Confirmed again who it is'), ('session_ended', 'Session ended'), ('locked_out', 'Locked out'), ('address_locked', 'Address locked'), ('name_locked', 'Name locked'), ('lock_lifted', 'Lock lifted'), ('action_refused', 'Action refused'), ('link_opened', 'Link opened'), ('link_used', 'Link used'), ('link_refused', 'Link refused'), ('verify_failed', 'Trail does not verify'), ('texts_reduced', 'Texts reduced'), ('text_checked', 'Text compared'), ('pseudonymised', 'Contact pseudonymised'), ('imported', 'Imported')], max_length=20, verbose_name='kind'),
+            model_name="event",
+            name="kind",
+            field=models.CharField(
+                choices=[
+                    ("signed_in", "Signed in"),
+                    ("signed_out", "Signed out"),
+                    ("sign_in_failed", "Sign-in failed"),
+                    ("confirmed", "Confirmed again who it is"),
+                    ("session_ended", "Session ended"),
+                    ("locked_out", "Locked out"),
+                    ("address_locked", "Address locked"),
+                    ("name_locked", "Name locked"),
+                    ("lock_lifted", "Lock lifted"),
+                    ("action_refused", "Action refused"),
+                    ("link_opened", "Link opened"),
+                    ("link_used", "Link used"),
+                    ("link_refused", "Link refused"),
+                    ("verify_failed", "Trail does not verify"),
+                    ("texts_reduced", "Texts reduced"),
+                    ("text_checked", "Text compared"),
+                    ("pseudonymised", "Contact pseudonymised"),
+                    ("imported", "Imported"),
+                ],
+                max_length=20,
+                verbose_name="kind",
+            ),
         ),
     ]
