@@ -26,6 +26,7 @@ from django.utils.translation import gettext_lazy as _
 
 from config import exports, scope
 from config.audit import events
+from config.fields import validate_prose
 from config.forms import EARLIEST, LATEST
 from config.history import acting
 from config.models import EventKind, User
@@ -315,11 +316,13 @@ class Kind:
         """By field, of the cells that the file has. Raises ValidationError with all that is wrong with them."""
         found, wrong = {}, {}
         for column in self.columns():
-            if column.field and column.name in cells:
+            if column.name in cells:
                 try:
-                    found[column.field] = column.read(cells[column.name])
+                    validate_prose(cells[column.name])  # before the database is asked about what it could not keep
+                    if column.field:
+                        found[column.field] = column.read(cells[column.name])
                 except ValidationError as error:
-                    wrong[column.field] = error
+                    wrong[column.field or column.name] = error
         if wrong:
             raise ValidationError(wrong)
         return found
