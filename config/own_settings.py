@@ -16,11 +16,16 @@ from django.utils.translation import gettext_lazy as _
 from config import saved_filters, zones
 from config.history import acting
 from config.models import SavedFilter, User
+from config.navigation import Entry
 
 PAGE = "settings"
 BOARD = "board"  # the name under which the board keeps its filters
 METHODS = ("GET", "HEAD", "POST")
 REASON = "Changed own settings"  # kept in the trail, in the language of the product
+
+
+#: What else one person sets for themselves, on pages that floors above have.
+LINKS: list[Entry] = []
 
 
 class OwnSettings(forms.ModelForm):  # type: ignore[type-arg]
@@ -72,6 +77,7 @@ def page(request: HttpRequest) -> HttpResponse:
         "title": _now("Your settings"),
         "form": form,
         "zones": zones.names(),
+        "links": [link for link in LINKS if link.is_for(request)],
     }
     return TemplateResponse(request, "admin/settings.html", context)
 

@@ -1,4 +1,4 @@
-"""The addresses: the admin is the whole site, besides one page for clients; the demo adds its inbox."""
+"""The addresses: the admin is the whole site, besides a page for clients and what machines call; the demo has more."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from django.views.generic import RedirectView
 urlpatterns: list[URLPattern | URLResolver] = [
     path("admin/", admin.site.urls),
     path("notice/", include("incidents.urls")),
+    path("", include("incidents.outside")),
     path("", RedirectView.as_view(pattern_name="admin:index")),
 ]
 if settings.DEMO:

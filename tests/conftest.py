@@ -38,6 +38,7 @@ ROLE_MIGRATIONS = (
     "incidents.migrations.0005_delivery_roles",
     "incidents.migrations.0008_message_template_roles",
     "incidents.migrations.0018_reduce_roles",
+    "incidents.migrations.0027_intake_roles",
     "reviews.migrations.0002_roles",
     "reviews.migrations.0011_document_roles",
     "reviews.migrations.0017_statement_roles",

@@ -100,6 +100,7 @@ def test_the_version_is_said_once() -> None:
 WITHOUT_HISTORY = {
     "incidents.ReferenceCounter": "a counter; the reference itself is in the incident's trail",
     "incidents.Tally": "counts for the metrics what other rows say",
+    "incidents.AlertGroup": "says only which incident is told; the incident's own trail has what it was told",
     "incidents.Heartbeat": "says only when a part of the delivery was last at work",
     "config.SavedFilter": "a person's own preference, which nobody else sees",
 }
@@ -174,6 +175,7 @@ BULK_WRITES = {
         "incidents/breaker.py",
         "Sending.objects.filter(pk=row.pk, retry_at=row.retry_at).update",
     ): "the breaker, which is no act of anybody",
+    ("incidents/intake.py", "mine.update"): "counts the calls of a minute, which is no act of anybody",
     ("incidents/breaker.py", "seen.update"): "the breaker, which is no act of anybody",
     (
         "incidents/breaker.py",

@@ -29,12 +29,13 @@ from agreements.models import (
 )
 from config.audit import keeping
 from config.models import Concern, Export, User
-from incidents import lifecycle
+from incidents import calendar_feed, intake, lifecycle
 from incidents.models import (
     AffectedAgreement,
     Deadline,
     DeliveryAttempt,
     Incident,
+    IntakeToken,
     MessageTemplate,
     Notice,
     Responder,
@@ -98,6 +99,10 @@ def first_of_everything(olga: User) -> Incident:
     )
     Sending.row()
     MessageTemplate.objects.create(name="Investigating", kind="update", text="We look into {title}.")
+    calendar_feed.make(olga, now=now)
+    token = IntakeToken(name="Prometheus", service=cast.service("Login"), severity="low")
+    intake.issue(token, now=now)
+    token.save()
     Export.objects.create(at=now, by=olga, listed="incidents.incident", rows=1, sha256="0" * 64)
     SpecialDay.objects.create(calendar=northwind.calendar, on=dt.date(2026, 1, 1), name="New year")
     past = lifecycle.declare(
@@ -182,6 +187,7 @@ def grow(incident: Incident, more: int, start: int) -> None:
     copies(TimelineEntry.objects.filter(incident=incident).earliest("pk"), more)
     copies(MessageTemplate.objects.earliest("pk"), more, name=n("Text {}"))
     copies(Export.objects.earliest("pk"), more)
+    copies(IntakeToken.objects.earliest("pk"), more, name=n("Monitor {}"), digest=n("{:064d}"))
     copies(Concern.objects.earliest("pk"), more, about_pk=lambda number: start + number + 2)
     reviews = copies(past.review, more, incident_id=lambda number: done[number].pk)
     action = CorrectiveAction.objects.earliest("pk")

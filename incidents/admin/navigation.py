@@ -42,5 +42,8 @@ site.register_entries(
         Part.AGREEMENTS,
     ),
     Entry(_("Retention"), f"admin:{retention.PAGE}", trail.PERMISSION, Part.OVERSIGHT),
+    Entry(
+        _("Intake of alerts"), "admin:incidents_intaketoken_changelist", "incidents.view_intaketoken", Part.OVERSIGHT
+    ),
     Entry(_("Sending of mail"), "admin:incidents_sending_changelist", "incidents.view_sending", Part.OVERSIGHT),
 )

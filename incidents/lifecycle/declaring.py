@@ -29,7 +29,7 @@ class AlreadyDeclared(Refused):
 
 def declare(
     *,
-    by: User,
+    by: User | None,
     now: dt.datetime,
     title: str,
     severity: Severity | str,
@@ -46,7 +46,8 @@ def declare(
     """Declare an incident: give it its reference, find the agreements it falls under and start their deadlines.
 
     `aware_at` left out is taken to be `detected_at`, the earliest it can have been for us. A `token` declares once:
-    AlreadyDeclared the next time, however close. Raises ValidationError.
+    AlreadyDeclared the next time, however close. `by` nobody is by the system, in whose act it is; then nobody is its
+    commander, and operators are warned. Raises ValidationError.
     """
     incident = _taken_down(services, severity, detected_at, occurred_at, aware_at, now=now)
     incident.title, incident.category = title, category
@@ -59,7 +60,8 @@ def declare(
         incident.save()
         for service in services:
             AffectedService.objects.create(incident=incident, service=service)
-        Responder.objects.create(incident=incident, user=by, role=ResponderRole.COMMANDER)
+        if by is not None:
+            Responder.objects.create(incident=incident, user=by, role=ResponderRole.COMMANDER)
         log(
             incident,
             _("Declared as %(severity)s.") % {"severity": incident.get_severity_display()},

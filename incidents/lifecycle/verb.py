@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 
 from agreements.models import Client
 from config import scope, times
-from config.history import acting
+from config.history import acting, current_act
 from config.models import User
 from incidents.models import Incident, TimelineEntry, reaches_beyond
 from incidents.models.incident import Status
@@ -53,7 +53,7 @@ def refuse_beyond_scope(incident: Incident, by: User, clients: Collection[Client
 def log(
     incident: Incident,
     text: str,
-    by: User,
+    by: User | None,
     *,
     at: dt.datetime,
     now: dt.datetime,
@@ -66,7 +66,7 @@ def log(
         happened_at=at,
         typed_at=now,
         is_client_visible=is_client_visible,
-        author_name=by.audit_name,
+        author_name=by.audit_name if by is not None else current_act().actor_name,
         is_note=is_note,
     )
     entry.full_clean()

@@ -11,6 +11,7 @@ from incidents.models.incident import (
     Responder,
     TimelineEntry,
 )
+from incidents.models.intake import AlertGroup, CalendarFeed, IntakeToken
 from incidents.models.message import MessageTemplate
 from incidents.models.notice import Acknowledgement, DeliveryAttempt, Notice
 from incidents.models.reach import reaches_beyond
@@ -21,11 +22,14 @@ __all__ = [
     "Acknowledgement",
     "AffectedAgreement",
     "AffectedService",
+    "AlertGroup",
     "Attachment",
+    "CalendarFeed",
     "Deadline",
     "DeliveryAttempt",
     "Heartbeat",
     "Incident",
+    "IntakeToken",
     "MessageTemplate",
     "Notice",
     "Pause",

@@ -27,7 +27,7 @@ STATIC = ROOT / "config" / "static"
 DJANGO = Path(django.__file__).parent / "contrib" / "admin" / "static" / "admin" / "css"
 #: Who looks at which pages at every size: whoever works with them. The first that fits.
 KEEPERS = (
-    ("ada", ("_pseudonymise",)),
+    ("ada", ("_pseudonymise", "_intaketoken")),
     ("aude", ("_history", "_evidence", "_retention", "notice_check")),
     ("max", ("agreements", "reviews", "deadline", "messagetemplate", "sending")),
     ("olga", ("incidents", "demo", "index")),
@@ -59,6 +59,7 @@ OWN = (
     "/admin/config/concern/",
     "/admin/incidents/notice/check/",
     "/admin/trail/export/",
+    "/admin/incidents/intaketoken/calendar/",
 )
 #: Pages that nobody reaches in this world, and why.
 OUT_OF_REACH = {

@@ -51,6 +51,8 @@ NO_PAGE = {
     "admin:incidents_incident_update_mail": "a mail inside its page",
     "admin:saved_filters": "answers to POST alone",
     "admin:data_template": "a file",
+    "outside:alertmanager": "answers to POST alone, with JSON",
+    "outside:calendar": "a file",
     "admin:reviews_postincidentreview_preview": "answers to POST alone, with a piece of the page that writes",
 }
 

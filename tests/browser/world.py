@@ -20,8 +20,8 @@ from config.celery import app as celery
 from config.env import MailRelay
 from config.history import acting
 from config.models import Export, User
-from incidents import handling, lifecycle, outbox
-from incidents.models import Incident, Notice
+from incidents import handling, intake, lifecycle, outbox
+from incidents.models import Incident, IntakeToken, Notice
 from incidents.models.notice import NoticeState
 from reviews.demo import story
 from reviews.demo import world as demo
@@ -48,10 +48,17 @@ def make() -> None:
         _make_one_of_two(now)
         _name_without_mercy(now)
         _lose_mail(sink, now)
+    _let_machines_in(now)
     _decide(now)
     cast.past_the_trail(User.objects.filter(username="ada"), language="de")
     told = Notice.objects.filter(client__name="Northwind", accepted_at__isnull=False).latest("pk")
     print(re.findall(r"/notice/\S+", told.text)[-1])
+
+
+def _let_machines_in(now: dt.datetime) -> None:
+    token = IntakeToken(name="Prometheus", service=Service.objects.earliest("pk"), severity=Severity.HIGH)
+    intake.issue(token, now=now)
+    token.save()
 
 
 @contextmanager

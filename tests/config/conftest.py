@@ -10,8 +10,8 @@ from django.utils import timezone
 from agreements.models import Service, ServiceAgreement
 from config.audit import keeping
 from config.models import Export, User
-from incidents import lifecycle
-from incidents.models import MessageTemplate, Notice, Sending
+from incidents import intake, lifecycle
+from incidents.models import IntakeToken, MessageTemplate, Notice, Sending
 from incidents.models.notice import NoticeState
 from reviews import lifecycle as reviewing
 from tests import cast
@@ -35,6 +35,9 @@ def world(olga: User, max_: User, aude: User, ada: User, northwind: ServiceAgree
     notice.save()
     Sending.row()
     MessageTemplate.objects.create(name="Investigating", kind="update", text="We look into {title}.")
+    token = IntakeToken(name="Prometheus", service=cast.service("Object storage"), severity="high")
+    intake.issue(token, now=now)
+    token.save()
     Export.objects.create(at=now, by=olga, listed="incidents.incident", rows=1, sha256="0" * 64)
     lifecycle.resolve(incident, by=olga, now=now)
     review = reviewing.open_review(incident, by=olga, now=now)

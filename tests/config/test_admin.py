@@ -40,6 +40,7 @@ MAY: dict[str, tuple[frozenset[str], frozenset[str]]] = {
     "agreements.ServiceAgreement": (KEEPERS, KEEPERS),
     "agreements.Commitment": (KEEPERS, KEEPERS),
     "incidents.Incident": (RESPONDERS, RESPONDERS),
+    "incidents.IntakeToken": (ADMINISTRATORS, ADMINISTRATORS),
     "incidents.Deadline": (NOBODY, NOBODY),
     "incidents.MessageTemplate": (KEEPERS, KEEPERS),
     "incidents.Notice": (NOBODY, NOBODY),
@@ -54,7 +55,8 @@ MAY: dict[str, tuple[frozenset[str], frozenset[str]]] = {
     "config.Concern": (NOBODY, NOBODY),
 }
 #: What not everybody reads.
-READERS = {"config.Concern": frozenset({roles.AUDITOR, roles.MANAGER, roles.ADMINISTRATOR})}
+OVERSEERS = frozenset({roles.AUDITOR, roles.MANAGER, roles.ADMINISTRATOR})
+READERS = {"config.Concern": OVERSEERS, "incidents.IntakeToken": OVERSEERS}
 #: verb → who may use it
 VERBS: dict[str, frozenset[str]] = {
     "agreements_client_pseudonymise": ADMINISTRATORS,
@@ -84,6 +86,7 @@ VERBS: dict[str, frozenset[str]] = {
     "incidents_notice_told-otherwise": RESPONDERS,
     "incidents_notice_set-aside": RESPONDERS,
     "incidents_notice_revoke-link": RESPONDERS,
+    "incidents_intaketoken_revoke": ADMINISTRATORS,
     "incidents_sending_hold": KEEPERS,
     "incidents_sending_release": KEEPERS,
     **{

@@ -32,6 +32,7 @@ OWN = {
     "admin:settings": {"config_user", "config_historicaluser", "config_historicaluser_groups"},
     "admin:saved_filters": {"config_savedfilter"},
     "admin:password_change": {"config_user"},
+    "admin:incidents_intaketoken_calendar": {"incidents_calendarfeed", "incidents_historicalcalendarfeed"},
     "admin:config_concern_look-at": {"config_lookedat", "config_historicallookedat"},
     "admin:config_concern_changelist": {"config_lookedat", "config_historicallookedat"},
 }
