@@ -76,7 +76,7 @@ def _described(found: Any) -> str:
     elif isinstance(found, models.DateTimeField):
         words.append(str(WITH_ITS_ZONE))
     elif isinstance(found, models.BooleanField):
-        words.append(_now("yes or no."))
+        words.append(_now("Yes or no."))
     return " ".join(words)
 
 
