@@ -315,7 +315,7 @@ class CorrectiveActionAdmin(FilteredAdmin):
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         def is_shown(name: str) -> bool:
             if name == "factor_again":
-                return obj is None or obj.seen_again.exists()
+                return hasattr(obj, "seen_again") and obj.seen_again.exists()  # a version of the past has it not
             return name not in self._written_later or obj is None or bool(getattr(obj, name))
 
         shown = [
