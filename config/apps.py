@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from django.apps import AppConfig
+from django.conf import settings
 from django.contrib.admin.apps import AdminConfig
+from django.core.exceptions import ImproperlyConfigured
 from django.utils.translation import gettext_lazy as _
 
 
@@ -18,6 +20,18 @@ class ConfigApp(AppConfig):
         append_only.listen(self)
         cuts.listen(self)
         giving_up.listen()
+        _report_errors()
+
+
+def _report_errors() -> None:
+    """To Sentry, where that is wanted; its library is an extra that nobody else needs."""
+    if not settings.SENTRY_DSN:
+        return
+    try:
+        from config import sentry
+    except ImportError as error:
+        raise ImproperlyConfigured("SENTRY_DSN is set, and its library is missing: pip install sentry-sdk.") from error
+    sentry.start(settings.SENTRY_DSN)
 
 
 class DueNoticeAdmin(AdminConfig):

@@ -54,6 +54,11 @@ def follow(act: Following) -> None:
     _following = act
 
 
+def followed() -> tuple[UUID | None, UUID | None]:
+    """Which act is going on, and which one asked for it."""
+    return _following()
+
+
 # ── the parts of a line ─────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -129,7 +134,7 @@ class Plain(logging.Formatter):
 
     def facts(self, record: logging.LogRecord) -> dict[str, Any]:
         """All that is known of it, by name."""
-        act, cause = _following()
+        act, cause = followed()
         instant = dt.datetime.fromtimestamp(record.created, dt.UTC)
         return {
             "at": instant.isoformat(timespec="milliseconds").replace("+00:00", "Z"),

@@ -162,6 +162,7 @@ SMTP_TIMEOUT = env.whole_number("SMTP_TIMEOUT", 15)  # seconds, for every phase 
 
 # ── who notices silence ─────────────────────────────────────────────────────────────────────────────────────────────
 HEARTBEAT_URL = env.web_address("HEARTBEAT_URL")  # a dead man's switch, told each minute in which nothing was wrong
+SENTRY_DSN = env.web_address("SENTRY_DSN")  # gets every error, by its kind and place alone
 METRICS_TOKEN = env.optional_key("METRICS_TOKEN")  # of whoever may read /metrics; without one nobody may
 CANARY_ADDRESS = env.mail_address("CANARY_ADDRESS")  # gets a mail each quarter of an hour, through the whole way
 
