@@ -11,4 +11,4 @@ class AgreementsConfig(AppConfig):
     verbose_name = _("Agreements")
 
     def ready(self) -> None:
-        from agreements import concerns, transfer  # noqa: F401 - they register themselves, and know models
+        from agreements import checkup, concerns, transfer  # noqa: F401 - they register themselves, and know models

@@ -14,7 +14,7 @@ class ConfigApp(AppConfig):
     verbose_name = _("People")
 
     def ready(self) -> None:
-        from config import sign_in  # noqa: F401 - it listens to the framework's signals
+        from config import checkup, sign_in, system_checks  # noqa: F401 - they register themselves
         from config.audit import append_only, cuts, giving_up
 
         append_only.listen(self)

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from csp.constants import NONE, SELF
 from django.http import HttpRequest, HttpResponse
 
+REPORTS = "/csp-reports"  # where browsers report what they refused (config/browser_reports.py)
 PAGES = {
     "default-src": [NONE],
     "script-src": [SELF],
@@ -22,6 +23,7 @@ PAGES = {
     "form-action": [SELF],
     "base-uri": [NONE],
     "frame-ancestors": [NONE],
+    "report-uri": [REPORTS],  # which every browser knows; those that know `report-to` would take nothing else beside it
 }
 
 #: What a page of ours may use of the machine that it is read on; passkeys are for our own pages.

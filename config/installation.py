@@ -26,10 +26,10 @@ def refuse_what_is_unsafe(settings: Mapping[str, Any]) -> None:
 def is_reached(settings: Mapping[str, Any]) -> bool:
     """Whether it answers under a name that other machines have for it."""
     hosts = [*settings["ALLOWED_HOSTS"], _host(settings)]
-    return not all(_is_this_machine(host) for host in hosts)
+    return not all(is_this_machine(host) for host in hosts)
 
 
-def _is_this_machine(host: str) -> bool:
+def is_this_machine(host: str) -> bool:
     return host.strip("[]") in ("localhost", "::1") or host.endswith(".localhost") or host.startswith("127.")
 
 
@@ -75,4 +75,4 @@ def _is_guessable(secret: str) -> bool:
 
 
 def _names(hosts: Sequence[str]) -> str:
-    return ", ".join(host for host in hosts if not _is_this_machine(host)) or "PUBLIC_URL says so"
+    return ", ".join(host for host in hosts if not is_this_machine(host)) or "PUBLIC_URL says so"

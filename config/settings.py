@@ -73,6 +73,7 @@ MIDDLEWARE = [
     "config.health.HealthMiddleware",  # next: a probe meets no redirect, no check of hosts, no session
     "config.metrics.MetricsMiddleware",
     "django.middleware.security.SecurityMiddleware",
+    "config.browser_reports.ReportMiddleware",  # before sessions: a report is nobody's
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",

@@ -13,7 +13,15 @@ class IncidentsConfig(AppConfig):
     def ready(self) -> None:
         from config import health
         from config.audit import files, verification
-        from incidents import acknowledgement_link, concerns, metrics, proof, transfer, watchdog  # noqa: F401 - three register themselves
+        from incidents import (  # noqa: F401 - some register themselves
+            acknowledgement_link,
+            checkup,
+            concerns,
+            metrics,
+            proof,
+            transfer,
+            watchdog,
+        )
 
         health.register(watchdog.red_problems)
         verification.register(proof.terms)

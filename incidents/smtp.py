@@ -72,6 +72,10 @@ class Transport:
             return ""
         return self._transmit(content)
 
+    def sign_in(self) -> None:
+        """Connect, secure the connection and sign in, as before a message; raises DeliveryError."""
+        self._ready_connection()
+
     def close(self) -> None:
         """Say goodbye; errors on the way out do not matter."""
         connection, self._connection = self._connection, None

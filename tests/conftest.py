@@ -30,6 +30,7 @@ ROLE_MIGRATIONS = (
     "config.migrations.0005_export_roles",
     "config.migrations.0009_event_roles",
     "config.migrations.0014_concern_roles",
+    "config.migrations.0023_browser_report_roles",
     "agreements.migrations.0003_roles",
     "agreements.migrations.0007_definition_roles",
     "agreements.migrations.0013_client_scope_roles",

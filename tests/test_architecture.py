@@ -103,6 +103,7 @@ WITHOUT_HISTORY = {
     "incidents.AlertGroup": "says only which incident is told; the incident's own trail has what it was told",
     "incidents.Heartbeat": "says only when a part of the delivery was last at work",
     "config.SavedFilter": "a person's own preference, which nobody else sees",
+    "config.BrowserReport": "a count of what browsers refused, by no act of anybody",
 }
 
 
@@ -140,6 +141,8 @@ def test_every_many_to_many_goes_through_an_audited_model() -> None:
 BULK_WRITES = {
     ("config/history.py", "super().update"): "what a model declares to be told of elsewhere, or by nobody",
     ("config/history.py", "super().bulk_create"): "a new row that is its own record",
+    ("config/browser_reports.py", "same.update"): "a count, which has no trail",
+    ("config/browser_reports.py", "BrowserReport.objects.bulk_create"): "a count, which has no trail",
     ("config/audit/concerns.py", "Concern.objects.bulk_create"): "rows are only ever added, and have no history",
     ("config/audit/giving_up.py", "GivenUp.objects.bulk_create"): "rows are only ever added, and have no history",
     (

@@ -1,6 +1,6 @@
 """The base of every admin in the product, and the admin of people and of what they exported."""
 
-from config.admin import data, exports, people
+from config.admin import data, exports, installation, people
 from config.admin.base import ACTING_METHODS, AuditedModelAdmin, Button, CappedPaginator
 from config.admin.histories import READING_METHODS
 from config.admin.reasons import ReasonForm, edits, edits_since
@@ -20,6 +20,7 @@ __all__ = [
     "edits",
     "edits_since",
     "exports",
+    "installation",
     "link",
     "list_of",
     "page_of",

@@ -1,5 +1,6 @@
 """People who sign in, what they did, what they took out of the house, and what somebody should look at."""
 
+from config.models.browser_report import BrowserReport
 from config.models.concern import Concern, Examination, LookedAt
 from config.models.event import Event, EventKind
 from config.models.export import Export
@@ -9,6 +10,7 @@ from config.models.saved_filter import SavedFilter
 from config.models.seal import Seal, SealedRange
 
 __all__ = [
+    "BrowserReport",
     "Concern",
     "Event",
     "EventKind",

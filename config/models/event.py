@@ -32,6 +32,7 @@ class EventKind(models.TextChoices):
     TEXT_CHECKED = "text_checked", _("Text compared")
     PSEUDONYMISED = "pseudonymised", _("Contact pseudonymised")
     IMPORTED = "imported", _("Imported")
+    ANCHOR_TAKEN = "anchor_taken", _("Anchor taken")
 
 
 #: What each kind says to its reader, filled in from `said`.
@@ -56,6 +57,7 @@ SENTENCES: dict[str, str | Promise] = {
     EventKind.IMPORTED: _(
         "Imported from “%(file)s” (%(what)s): %(added)s added, %(changed)s changed, %(same)s the same."
     ),
+    EventKind.ANCHOR_TAKEN: _("The anchor of seal %(number)s was printed, to be kept elsewhere."),
 }
 
 #: Facts that are codes, as people read them.

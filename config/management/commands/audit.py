@@ -63,6 +63,7 @@ class Command(BaseCommand):
         if newest is None:
             raise CommandError("There is no seal yet. Start the worker and the beat, or run `manage.py audit seal`.")
         self.stdout.write(str(anchors.of(newest)))
+        events.record(EventKind.ANCHOR_TAKEN, number=newest.number)
 
     def _verify(self, *, anchor: list[Any], **options: Any) -> None:
         kept = [found for file in anchor for found in self._anchors_in(file)]
