@@ -139,11 +139,13 @@ def _height(value: int, top: int) -> int:
     return round(PLOT * value / top)
 
 
-def bars(title: str | Promise, rows: Sequence[Bar]) -> SafeString:
-    """A bar for each row, with a mark on its line and its words beside it."""
+def bars(title: str | Promise, rows: Sequence[Bar], left: int = NAME) -> SafeString:
+    """A bar for each row, with a mark on its line and its words beside it. The longest label takes `left`."""
     most = max((max(row.value, row.mark) for row in rows), default=0) or 1
-    width, height = NAME + BAR + SAID, LINE * len(rows) + 4
-    drawn = format_html_join("", "{}", ((_line(row, LINE * number + 4, most),) for number, row in enumerate(rows)))
+    width, height = left + BAR + SAID, LINE * len(rows) + 4
+    drawn = format_html_join(
+        "", "{}", ((_line(row, left, LINE * number + 4, most),) for number, row in enumerate(rows))
+    )
     return format_html(
         '<svg class="picture" role="img" aria-label="{}" width="{}" height="{}" viewBox="0 0 {} {}">{}</svg>',
         title,
@@ -152,11 +154,11 @@ def bars(title: str | Promise, rows: Sequence[Bar]) -> SafeString:
     )
 
 
-def _line(row: Bar, y: int, most: float) -> SafeString:
-    length, mark = max(round(BAR * row.value / most), 1), NAME + round(BAR * row.mark / most)
+def _line(row: Bar, left: int, y: int, most: float) -> SafeString:
+    length, mark = max(round(BAR * row.value / most), 1), left + round(BAR * row.mark / most)
     return format_html(
         '<text class="name" x="{}" y="{}">{}</text><rect class="tone-run" x="{}" y="{}" width="{}" height="12"/>'
         '<line class="mark" x1="{}" x2="{}" y1="{}" y2="{}"/><text class="said" x="{}" y="{}">{}</text>',
-        *(NAME - 8, y + 12, row.label, NAME, y + 2, length),
-        *(mark, mark, y - 2, y + 18, NAME + BAR + 8, y + 12, row.words),
+        *(left - 8, y + 12, row.label, left, y + 2, length),
+        *(mark, mark, y - 2, y + 18, left + BAR + 8, y + 12, row.words),
     )

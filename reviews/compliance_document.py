@@ -43,6 +43,7 @@ SHORT: Mapping[Obligation, str | Promise] = {
 }
 TONES: Mapping[Became, charts.Tone] = {Became.MET: "ok", Became.MISSED: "crit", Became.RUNNING: "run"}
 WIDE = 84  # pixels for a column and the name under it
+LONG = 124  # pixels for the name of a phase
 
 #: How it is counted (reviews/compliance.py), for whoever reads the figures.
 DEFINITIONS: tuple[str | Promise, ...] = (
@@ -175,7 +176,7 @@ class Tables:
             ),
             [_now("Until"), _now("Severity"), _now("Incidents"), _now("Median"), _now("Nine in ten")],
             rows,
-            [("", charts.bars(title, bars))] if bars else (),
+            [("", charts.bars(title, bars, left=LONG))] if bars else (),
             _now("No incident that was detected in the period came so far."),
             most=MOST_ROWS,
         )
@@ -196,6 +197,7 @@ class Tables:
                 for row, remark in rows
             ],
             when_empty=_now("None ended before it was due."),
+            is_list=True,
             most=MOST_ROWS,
         )
 
@@ -225,6 +227,7 @@ class Tables:
                 for row, remark in rows
             ],
             when_empty=_now("No moved due time excused a miss."),
+            is_list=True,
             most=MOST_ROWS,
         )
 
@@ -243,8 +246,9 @@ class Tables:
                 for one in self.told.incidents
             ],
             when_empty=_now("There was no incident."),
+            is_list=True,
             most=MOST_ROWS,
-            shares=(18, 38, 14, 26, 26, 16),
+            shares=(18, 35, 14, 25, 22, 21),
         )
 
     def deadlines(self) -> Table:
@@ -265,6 +269,7 @@ class Tables:
                 for row in self.told.rows
             ],
             when_empty=_now("No deadline fell due."),
+            is_list=True,
             most=MOST_ROWS,
             shares=(17, 18, 13, 26, 20, 20, 14, 12),
         )
@@ -320,6 +325,7 @@ class InternalTables(Tables):
             [_now("Incident"), _now("Agreement"), _now("Excluded"), _now("Reason")],
             [[one.incident, one.agreement, self._at(one.at), one.reason] for one in self.found.exclusions],
             when_empty=_now("No agreement was excluded."),
+            is_list=True,
             most=MOST_ROWS,
         )
 
@@ -332,6 +338,7 @@ class InternalTables(Tables):
             [_now("Incident"), _now("Waived"), _now("Reason")],
             [[one.incident, self._at(one.at), one.reason] for one in self.found.reviews],
             when_empty=_now("No review was waived."),
+            is_list=True,
             most=MOST_ROWS,
         )
 
@@ -356,6 +363,7 @@ class InternalTables(Tables):
                 if remark
             ],
             when_empty=_now("No duty that began in the period has a target of ours."),
+            is_list=True,
             most=MOST_ROWS,
         )
 

@@ -30,6 +30,7 @@ class Table:
     pictures: Sequence[tuple[str, SafeString]] = field(default=())  # each under its heading, if it has one
     when_empty: str = ""
     most: int = MOST_ROWS
+    is_list: bool = False  # of words, not of numbers
     shares: Sequence[int] = ()  # how a document divides its width among the columns; evenly without any
 
     @property

@@ -20,9 +20,11 @@ from config.celery import app as celery
 from config.env import MailRelay
 from config.history import acting
 from config.models import Export, User
+from config.periods import month_after
 from incidents import handling, intake, lifecycle, outbox
 from incidents.models import Incident, IntakeToken, Notice
 from incidents.models.notice import NoticeState
+from reviews import lifecycle as reviewing
 from reviews.demo import story
 from reviews.demo import world as demo
 from reviews.demo.inbox import Inbox, MailServer
@@ -47,6 +49,7 @@ def make() -> None:
         _stop_a_clock(now)
         _make_one_of_two(now)
         _name_without_mercy(now)
+        _send_a_statement(now)
         _lose_mail(sink, now)
     _let_machines_in(now)
     _decide(now)
@@ -118,6 +121,12 @@ def _stop_a_clock(now: dt.datetime) -> None:
 def _make_one_of_two(now: dt.datetime) -> None:
     one, other = (_declare(title, "Backups", now=now) for title in ("Backups are late", "Backups do not end"))
     lifecycle.merge(other, one, by=demo.people()["max"], now=now, reason="The same full disk.")
+
+
+def _send_a_statement(now: dt.datetime) -> None:
+    last_month = month_after(timezone.localdate(now).replace(day=1), -1)
+    contoso, max_ = Client.objects.get(name="Contoso"), demo.people()["max"]
+    reviewing.send_statement(contoso, last_month, by=max_, now=now, message="*Quiet.*")
 
 
 def _name_without_mercy(now: dt.datetime) -> None:
