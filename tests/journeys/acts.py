@@ -9,6 +9,7 @@ import datetime as dt
 import json
 from typing import Any
 
+from django.core.management import call_command
 from django.test import Client as Browser
 from django.utils import timezone
 
@@ -61,6 +62,17 @@ def notify_all() -> None:
     """Olga sends the client notice of every incident."""
     for incident in Incident.objects.all():
         lifecycle.notify_client(incident, by=User.objects.get(username="olga"), now=timezone.now())
+
+
+def declare_and_notify() -> None:
+    """Olga declares an incident and sends its clients their notice."""
+    for incident in declare():
+        lifecycle.notify_client(incident, by=User.objects.get(username="olga"), now=timezone.now())
+
+
+def send() -> None:
+    """One pass of everything."""
+    call_command("outbox", "run")
 
 
 def close_all() -> None:

@@ -230,13 +230,18 @@ class PostgresServer:
 
     def run(self, program: str, *arguments: str | Path) -> None:
         """One of the programs that come with the server, such as pg_dump, to its end."""
-        self._must_be_ours("use the programs of")
-        path = self._program("postgres").resolve().with_name(program)
+        path = self.programs / program
         if not path.exists():
             children.unavailable(f"PostgreSQL's {program} is not beside its server.")
         done = subprocess.run([path, *arguments], capture_output=True, text=True, check=False)
         if done.returncode:
             pytest.fail(f"{program} ended with {done.returncode}.\n{done.stderr}", pytrace=False)
+
+    @property
+    def programs(self) -> Path:
+        """The folder of the programs that come with the server."""
+        self._must_be_ours("use the programs of")
+        return self._program("postgres").resolve().parent
 
     @property
     def _home(self) -> Path:
