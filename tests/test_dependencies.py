@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -110,12 +111,13 @@ def test_a_line_without_a_hash_is_refused_as_ci_installs(tmp_path: Path) -> None
             )
             wheel.writestr(f"{name}-1.0.dist-info/RECORD", "")
     asked = tmp_path / "requirements.txt"
-    asked.write_text(f"nailed==1.0 --hash=sha256:{'0' * 64}\nloose==1.0\n")
+    digest = hashlib.sha256((tmp_path / "nailed-1.0-py3-none-any.whl").read_bytes()).hexdigest()
+    asked.write_text(f"nailed==1.0 --hash=sha256:{digest}\nloose==1.0\n")
     command = re.search(r"pip install (.+?) -r requirements-dev.txt", (ROOT / ".ci/run").read_text(), re.DOTALL)
     assert command
     options = [word for word in command[1].split() if word.startswith("--")]
     assert "--require-hashes" in options
-    from_here = ["--no-index", "--find-links", tmp_path, "--target", tmp_path / "there"]
+    from_here: list[str | Path] = ["--no-index", "--find-links", tmp_path, "--target", tmp_path / "there"]
     ended = subprocess.run(
         [sys.executable, "-m", "pip", "install", *options, "-r", asked, *from_here],
         env={**os.environ, "PIP_CONFIG_FILE": os.devnull},
