@@ -137,7 +137,7 @@ def licence(name: str) -> str:
     said = metadata.metadata(name)
     if name in READ_BY_HAND or "License-Expression" in said:
         return READ_BY_HAND.get(name) or said["License-Expression"]
-    field = (said.get_all("License") or [""])[0]
+    field: str = (said.get_all("License") or [""])[0]
     if field and (len(field) < 20 or field in SPOKEN):
         return SPOKEN.get(field, field)
     classified = [line.split(" :: ")[-1] for line in said.get_all("Classifier") or [] if line.startswith("License :: ")]
