@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from email.utils import getaddresses
 from pathlib import Path
@@ -100,6 +101,14 @@ def one_of(name: str, default: str, *choices: str) -> str:
 def words(name: str, default: str = "") -> list[str]:
     """A list written with commas."""
     return [word.strip() for word in text(name, default).split(",") if word.strip()]
+
+
+def some_of(name: str, allowed: Sequence[str]) -> list[str]:
+    """A list written with commas, of words that are known; by default none."""
+    found = words(name)
+    if unknown := [word for word in found if word not in allowed]:
+        raise ImproperlyConfigured(f"{name} has {unknown[0]!r}, which is none of: {', '.join(allowed)}.")
+    return found
 
 
 #: A server or a network that is gone is noticed in seconds, instead of after the minutes or hours that TCP would wait.

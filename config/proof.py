@@ -24,7 +24,7 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
 
 from config.audit import events
-from config.models import EventKind
+from config.models import EventKind, User
 
 PROVED = "proved_at"
 PREFIX = "proof"  # of the fields that are ours, among those of the page that asked
@@ -57,13 +57,19 @@ class ProofForm(forms.Form):
 
     def __init__(self, *args: Any, request: HttpRequest, **options: Any) -> None:
         self._request = request
+        self._user: User = request.user  # type: ignore[assignment]  # the site lets nobody in who is not signed in
         super().__init__(*args, **options)
+        if not self._user.has_usable_password():
+            self.fields["password"].label = _("Code of your second factor")
 
     def clean_password(self) -> str:
-        from config.sign_in import locked_out  # which tells us of who signs in
+        from config.sign_in import checked_code, locked_out  # which tells us of who signs in
 
-        name, typed = self._request.user.get_username(), str(self.cleaned_data["password"])
-        if authenticate(self._request, username=name, password=typed) != self._request.user:
+        name, typed = self._user.get_username(), str(self.cleaned_data["password"])
+        if not self._user.has_usable_password():
+            checked_code(self._request, User.objects.get(username=name), typed)
+            return typed
+        if authenticate(self._request, username=name, password=typed) != self._user:
             raise locked_out(name) or ValidationError(_("This is not your password."))
         return typed
 

@@ -53,6 +53,9 @@ CONTENT_SECURITY_POLICY = {"DIRECTIVES": content_policy.PAGES}
 
 # ── what it is made of ──────────────────────────────────────────────────────────────────────────────────────────────
 INSTALLED_APPS = [
+    "allauth",  # with its next two before ours, which takes their admin pages away
+    "allauth.account",
+    "allauth.mfa",
     "config.apps.ConfigApp",
     "config.apps.DueNoticeAdmin",
     "django.contrib.auth",
@@ -85,6 +88,8 @@ MIDDLEWARE = [
     "config.middleware.ReaderMiddleware",
     "config.patience.PatienceMiddleware",
     "config.sessions.SessionAgeMiddleware",  # after it: a reader is told in their language
+    "config.factors.DemandMiddleware",
+    "allauth.account.middleware.AccountMiddleware",  # tells the library which request is going on
     "config.audit.refusals.RefusalMiddleware",  # last: next to the view that refuses
 ]
 WEB_CONCURRENCY = env.whole_number("WEB_CONCURRENCY", 1)  # gunicorn itself reads it: how many processes serve pages
@@ -133,6 +138,11 @@ SESSION_IDLE_MINUTES = env.whole_number("SESSION_IDLE_MINUTES", 480)  # a shift;
 SESSION_HOURS = env.whole_number("SESSION_HOURS", 24)
 SESSION_COOKIE_AGE = SESSION_HOURS * 3600
 PROOF_MINUTES = env.whole_number("PROOF_MINUTES", 15)  # then who it is is asked again before what weighs most
+# Of whom a second factor is demanded after the password: of all, or of some roles. Everybody else may add one.
+SECOND_FACTOR = env.some_of("SECOND_FACTOR", ("all", "operator", "manager", "auditor", "administrator"))
+MFA_ADAPTER = "config.factors.Adapter"
+MFA_SUPPORTED_TYPES = ["totp", "recovery_codes"]
+MFA_TOTP_TOLERANCE = 1  # steps of 30 seconds, for clocks that are not right
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
     for name in (

@@ -5,22 +5,33 @@ The locks themselves are in config/guessing.py.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from typing import Any
 
 from django.conf import settings
 from django.contrib.admin.forms import AdminAuthenticationForm
 from django.contrib.auth.backends import ModelBackend
+from django.contrib.auth.forms import AuthenticationForm
 from django.contrib.auth.signals import user_logged_in, user_logged_out, user_login_failed
+from django.contrib.auth.views import LoginView
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.dispatch import receiver
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
+from django.utils.crypto import constant_time_compare
+from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
-from config import guessing, proof, sessions
+from config import factors, guessing, proof, sessions
 from config.audit import events
 from config.history import acting
 from config.models import EventKind, User
+
+WAITING = "waiting_for_a_code"  # in the session of whoever has given the right password
+PATIENCE = 300  # seconds
+BACKEND = "config.sign_in.RoleBackend"
+_HOW = "signed_in_by"
 
 
 class RoleBackend(ModelBackend):
@@ -68,6 +79,55 @@ def locked_out(typed: str) -> ValidationError | None:
     return ValidationError(said % {"minutes": minutes}, code="locked")
 
 
+# ── after the password, the second factor ───────────────────────────────────────────────────────────────────────────
+
+
+class SignInView(LoginView):
+    """Signs in whom the password is enough for; whoever has a second factor is asked for it first."""
+
+    def form_valid(self, form: AuthenticationForm) -> HttpResponse:
+        user: User = form.get_user()
+        if not factors.has_any(user):
+            return super().form_valid(form)
+        self.request.session[WAITING] = {
+            "user": user.pk,
+            "password": user.get_session_auth_hash(),
+            "until": int(time.time()) + PATIENCE,
+            "goes_to": self.get_success_url(),
+        }
+        return HttpResponseRedirect(reverse("admin:login_second"))
+
+
+def waiting(request: HttpRequest) -> tuple[User, str] | None:
+    """Who has given the right password lately and no code yet, with where they want to go; mostly None."""
+    kept = request.session.get(WAITING)
+    if not kept or kept["until"] < time.time():
+        return None
+    user = User.objects.filter(pk=kept["user"], is_active=True).first()
+    if user is None or not constant_time_compare(user.get_session_auth_hash(), kept["password"]):
+        return None
+    return user, str(kept["goes_to"])
+
+
+def stop_waiting(request: HttpRequest) -> None:
+    request.session.pop(WAITING, None)
+
+
+def note_how(request: HttpRequest, how: str) -> None:
+    """By what they are about to be signed in, a code of the trail, where it is not the password alone."""
+    setattr(request, _HOW, how)
+
+
+def checked_code(request: HttpRequest, user: User, code: str) -> str:
+    """By what a code is right, a code of the trail. Raises ValidationError; wrong ones count like wrong passwords."""
+    if refusal := locked_out(user.username):
+        raise refusal
+    if how := factors.check(user, code):
+        return how
+    user_login_failed.send(__name__, credentials={"username": user.username}, request=request)
+    raise locked_out(user.username) or ValidationError(_("This code is wrong, or it was used already."))
+
+
 # ── the record: the framework says it by signals, which is the one way to hear it from every caller ─────────────────
 
 
@@ -75,8 +135,10 @@ def locked_out(typed: str) -> ValidationError | None:
 def _signed_in(request: HttpRequest, user: User, **_options: Any) -> None:
     sessions.begin(request)
     proof.prove(request)
+    factors.demand(request, user)
     with acting(user):
-        events.record(EventKind.SIGNED_IN, about=user, name=user.username)
+        how = getattr(request, _HOW, "password")
+        events.record(EventKind.SIGNED_IN, about=user, name=user.username, how=how)
 
 
 @receiver(user_logged_out)

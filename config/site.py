@@ -9,14 +9,18 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal, cast
 
 from django.contrib import admin
+from django.contrib.auth import REDIRECT_FIELD_NAME
+from django.contrib.auth.decorators import login_not_required
 from django.db import models
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
-from django.urls import URLPattern, URLResolver, path
+from django.urls import URLPattern, URLResolver, path, reverse
 from django.utils import timezone
 from django.utils.cache import patch_vary_headers
+from django.utils.decorators import method_decorator
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
+from django.views.decorators.cache import never_cache
 
 from config import counts, first_steps, health, instants, navigation, own_settings, scope
 from config.navigation import Entry
@@ -77,12 +81,6 @@ class DueNoticeSite(admin.AdminSite):
     index_template = "admin/board.html"
     site_url = None  # the admin is the whole site
 
-    @property
-    def login_form(self) -> Any:  # type: ignore[override]  # nobody sets another
-        from config.sign_in import SignInForm  # knows models, which are there only now
-
-        return SignInForm
-
     def __init__(self, name: str = "admin") -> None:
         super().__init__(name)
         self._board: Board | None = None
@@ -139,14 +137,37 @@ class DueNoticeSite(admin.AdminSite):
 
         return register
 
+    @method_decorator(never_cache)
+    @method_decorator(login_not_required)
+    def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """Django's own, which asks for the second factor after the password, and says for how long a name is locked."""
+        from config.sign_in import SignInForm, SignInView  # knows models, which are there only now
+
+        if request.method == "GET" and self.has_permission(request):
+            return HttpResponseRedirect(reverse("admin:index"))
+        context = {
+            **self.each_context(request),
+            "title": _("Log in"),
+            "app_path": request.get_full_path(),
+            "username": request.user.get_username(),
+            **(extra_context or {}),
+        }
+        if REDIRECT_FIELD_NAME not in request.GET and REDIRECT_FIELD_NAME not in request.POST:
+            context[REDIRECT_FIELD_NAME] = reverse("admin:index")
+        view: Any = SignInView.as_view(
+            template_name="admin/login.html", authentication_form=SignInForm, extra_context=context
+        )
+        response: HttpResponse = view(request)
+        return response
+
     def get_urls(self) -> list[URLPattern | URLResolver]:
         from config import saved_filters  # knows models, which are there only now
-        from config.admin import data, files, installation, locks, trail
+        from config.admin import data, factors, files, installation, locks, trail
 
         settings = path("settings/", self.admin_view(own_settings.page), name=own_settings.PAGE)
         kept = path("saved-filters/<slug:page>/", self.admin_view(saved_filters.change), name="saved_filters")
         how_it_is = path("installation/", self.admin_view(installation.page), name=installation.PAGE)
-        own = [settings, kept, how_it_is, *trail.urls(), *files.urls(), *data.urls(), *locks.urls()]
+        own = [settings, kept, how_it_is, *trail.urls(), *files.urls(), *data.urls(), *locks.urls(), *factors.urls()]
         return [*own, *super().get_urls()]
 
     def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import Any
 
+from allauth.account.models import EmailAddress
+from allauth.mfa.models import Authenticator
 from django import forms
 from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin
@@ -15,14 +18,17 @@ from django.urls import reverse
 from django.utils.decorators import method_decorator
 from django.utils.translation import gettext_lazy as _
 
-from config import proof
+from config import factors, proof
 from config.admin.base import AuditedModelAdmin
 from config.admin.reasons import ReasonForm
 from config.first_steps import Step, prefilled
+from config.forms import ActForm, Done, reason_field
 from config.models import User
 from config.site import site
 
-admin.site.unregister(Group)  # roles are made by migrations; people get them on their own page
+# Roles are made by migrations; people get them on their own page, and their second factor in their settings. Their
+# address is a field of theirs.
+admin.site.unregister((Group, Authenticator, EmailAddress))
 
 
 class PersonForm(ReasonForm, UserChangeForm):  # type: ignore[type-arg]
@@ -40,6 +46,31 @@ def people() -> Step:
     )
 
 
+class ResetFactors(ActForm):
+    subject: User
+    slug = "reset-second-factor"
+    label = _("Reset second factor")
+    permission = "config.change_user"
+    needs_proof = True
+    reason = reason_field(help_text=_("Who asked for it, and how you know that it was them. Kept in the audit trail."))
+
+    @classmethod
+    def is_lawful(cls, subject: User) -> bool:
+        return factors.of(subject).exists()
+
+    @classmethod
+    def is_in_scope(cls, subject: User, by: Any) -> bool:
+        """An administrator cannot take over an account that may do everything."""
+        return by.is_superuser or not subject.is_superuser
+
+    def explanation(self) -> Any:
+        return _("The password alone then signs them in, until they have added another.")
+
+    def act(self, *, now: dt.datetime) -> Done:
+        factors.reset(self.subject, by=self.by, **self.cleaned_data)
+        return Done(_("The second factor is reset."))
+
+
 #: Tables below the form of a person, which floors above add.
 INLINES: list[type[admin.TabularInline[Any, Any]]] = []
 
@@ -49,6 +80,7 @@ class PersonAdmin(AuditedModelAdmin, UserAdmin):  # type: ignore[type-arg, misc]
     """People who sign in, with their roles. Somebody who leaves is deactivated, never deleted."""
 
     form = PersonForm
+    acts = (ResetFactors,)
     instead_of_deleting = _("Take the tick from “Active” on the page of somebody who leaves.")
     list_display = ("username", "first_name", "last_name", "email", "is_active", "time_zone")
     list_filter = ("is_active", "groups")

@@ -18,6 +18,9 @@ class EventKind(models.TextChoices):
     SIGNED_OUT = "signed_out", _("Signed out")
     SIGN_IN_FAILED = "sign_in_failed", _("Sign-in failed")
     CONFIRMED = "confirmed", _("Confirmed again who it is")
+    FACTOR_ADDED = "factor_added", _("Second factor added")
+    FACTOR_REMOVED = "factor_removed", _("Second factor removed")
+    FACTORS_RESET = "factors_reset", _("Second factor reset")
     SESSION_ENDED = "session_ended", _("Session ended")
     LOCKED_OUT = "locked_out", _("Locked out")
     ADDRESS_LOCKED = "address_locked", _("Address locked")
@@ -37,11 +40,14 @@ class EventKind(models.TextChoices):
 
 #: What each kind says to its reader, filled in from `said`.
 SENTENCES: dict[str, str | Promise] = {
-    EventKind.SIGNED_IN: _("Signed in."),
+    EventKind.SIGNED_IN: _("Signed in (%(how)s)."),
     EventKind.SIGNED_OUT: _("Signed out."),
     EventKind.SIGN_IN_FAILED: _("Sign-in as “%(name)s” failed."),
     EventKind.LOCKED_OUT: _("Sign-in as “%(name)s” from this address is locked for %(minutes)s minutes."),
     EventKind.CONFIRMED: _("Confirmed again who it is, by %(how)s."),
+    EventKind.FACTOR_ADDED: _("A second factor was added: %(what)s."),
+    EventKind.FACTOR_REMOVED: _("A second factor was removed: %(what)s."),
+    EventKind.FACTORS_RESET: _("The second factor of “%(name)s” was taken away: %(why)s"),
     EventKind.SESSION_ENDED: _("The session ended: %(why)s."),
     EventKind.ADDRESS_LOCKED: _("Sign-in from this address is locked for %(minutes)s minutes, under whatever name."),
     EventKind.NAME_LOCKED: _("Sign-in as “%(name)s” from addresses new to it is locked for %(minutes)s minutes."),
@@ -69,6 +75,10 @@ CODES: dict[str, str | Promise] = {
     "as_sent": _("it is what was sent"),
     "not_as_sent": _("it is not what was sent"),
     "password": _("password"),
+    "app": _("authenticator app"),
+    "recovery": _("recovery code"),
+    "codes": _("recovery codes"),
+    "passkey": _("passkey"),
     "idle": _("nothing was done in it for too long"),
     "old": _("it was as old as a session may become"),
     "undecided": _("what is kept of it is not signed by our key"),

@@ -64,6 +64,8 @@ OWN = (
 #: Pages that nobody reaches in this world, and why.
 OUT_OF_REACH = {
     "admin:login": "seen by who has not signed in",
+    "admin:login_second": "seen by who has given the password, and not yet the code",
+    "admin:config_user_reset-second-factor": "nobody in this world has one",
     "incidents:acknowledge": "seen by clients",
     "admin:incidents_sending_release": "while sending is held",
     **{

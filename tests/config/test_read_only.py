@@ -30,6 +30,8 @@ METHODS = ("get", "head", "options", "post", "put", "patch", "delete")
 #: The few things that an auditor writes, by the name of the address: the tables.
 OWN = {
     "admin:settings": {"config_user", "config_historicaluser", "config_historicaluser_groups"},
+    "admin:second_factor": {"mfa_authenticator"},
+    "admin:second_factor_app": {"mfa_authenticator"},
     "admin:saved_filters": {"config_savedfilter"},
     "admin:password_change": {"config_user"},
     "admin:incidents_intaketoken_calendar": {"incidents_calendarfeed", "incidents_historicalcalendarfeed"},

@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+import ast
+import base64
+import hmac
+import struct
 import time
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+from allauth.mfa.models import Authenticator
+from django.contrib import admin
+from django.core.exceptions import ImproperlyConfigured
 from django.http import QueryDict
 from django.test import Client as Browser
+from django.urls import get_resolver
 from pytest_django import Settings
 
+from config import env, roles
 from config.models import Event, EventKind, Export, User
 from tests import cast
 
@@ -237,3 +248,158 @@ class TestProof:
     def test_reading_a_page_and_ordinary_acts_ask_nothing(self, stale: Browser) -> None:
         assert stale.get(self.LIST).status_code == 200
         assert stale.post("/admin/settings/", {"time_zone": "UTC", "language": "en"}).status_code == 302
+
+
+# ── the second factor ───────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def shown_by_app(secret: str, *, steps: int = 0) -> str:
+    """What an authenticator app shows, by RFC 6238 and not by the library that is tested."""
+    counter = int(time.time()) // 30 + steps
+    digest = hmac.new(base64.b32decode(secret.replace(" ", "")), struct.pack(">Q", counter), "sha1").digest()
+    at = digest[-1] & 0xF
+    return f"{(struct.unpack('>I', digest[at : at + 4])[0] & 0x7FFFFFFF) % 10**6:06}"
+
+
+FACTOR = "/admin/settings/second-factor/"
+
+
+def add_app(browser: Browser) -> tuple[str, list[str]]:
+    """The secret of the new app, and the recovery codes that are shown with it."""
+    secret: str = browser.get(f"{FACTOR}app/").context["secret"]
+    added = browser.post(f"{FACTOR}app/", {"code": shown_by_app(secret, steps=-1)})
+    return secret, added.context["codes"]
+
+
+class TestSecondFactor:
+    @pytest.fixture
+    def secret(self, olga: User) -> str:
+        """Of the app that Olga has added, with recovery codes."""
+        secret, self.codes = add_app(cast.browser_of(olga))
+        return secret
+
+    def half_in(self, **sent: str) -> Browser:
+        """A browser that has given the right password."""
+        browser = Browser()
+        answer = browser.post(SIGN_IN, {"username": "olga", "password": cast.PASSWORD, **sent}, REMOTE_ADDR=HERE)
+        assert answer.headers["Location"] == "/admin/login/second/"
+        return browser
+
+    def give(self, browser: Browser, code: str) -> str:
+        """Where the code leads to; "" where it is refused."""
+        answer = browser.post("/admin/login/second/", {"code": code}, REMOTE_ADDR=HERE)
+        return str(answer.headers.get("Location", ""))
+
+    def test_the_password_is_no_longer_enough_and_the_code_leads_to_where_they_wanted_to_go(self, secret: str) -> None:
+        browser = self.half_in(next="/admin/settings/")
+        assert not is_in(browser)
+        assert self.give(browser, "000000") == ""
+        assert self.give(browser, shown_by_app(secret)) == "/admin/settings/"
+        assert is_in(browser)
+        assert Event.objects.filter(kind=EventKind.SIGNED_IN).first().said["how"] == "app"  # type: ignore[union-attr]
+
+    def test_a_code_signs_in_once_and_not_long_after_its_time(self, secret: str) -> None:
+        code = shown_by_app(secret)
+        assert self.give(self.half_in(), code)
+        assert not self.give(self.half_in(), code), "whoever looked over a shoulder has no use of it"
+        assert not self.give(self.half_in(), shown_by_app(secret, steps=-2))
+
+    def test_each_recovery_code_signs_in_once_and_new_ones_replace_them(self, secret: str, olga: User) -> None:
+        first, second, *_others = self.codes
+        assert self.give(self.half_in(), first)
+        assert not self.give(self.half_in(), first)
+        made = cast.browser_of(olga).post(FACTOR).context["codes"]
+        assert not self.give(self.half_in(), second)
+        assert self.give(self.half_in(), made[0])
+
+    def test_wrong_codes_lock_like_wrong_passwords(self, secret: str, settings: Settings) -> None:
+        settings.SIGN_IN_FAILURES = 2
+        browser = self.half_in()
+        for _attempt in range(2):
+            self.give(browser, "000000")
+        assert not self.give(browser, shown_by_app(secret))
+        assert "Too many attempts with this name" in sign_in(Browser(), "olga")
+
+    def test_nobody_comes_to_it_without_the_password_nor_long_after_or_by_an_old_one(
+        self, secret: str, olga: User
+    ) -> None:
+        assert self.give(Browser(), shown_by_app(secret)) == SIGN_IN
+        late, changed = self.half_in(), self.half_in()
+        session = late.session
+        session["waiting_for_a_code"] = {**session["waiting_for_a_code"], "until": 1}
+        session.save()
+        assert self.give(late, shown_by_app(secret)) == SIGN_IN
+        olga.set_password("another-long-phrase")
+        olga.save()
+        assert self.give(changed, shown_by_app(secret)) == SIGN_IN
+
+    def test_what_is_secret_is_kept_encrypted(self, secret: str) -> None:
+        kept = "".join(str(factor.data) for factor in Authenticator.objects.all())
+        assert secret.replace(" ", "") not in kept
+        assert not any(code in kept for code in self.codes)
+
+    def test_an_app_is_added_only_with_a_code_of_it_and_the_trail_tells_of_adding_and_removing(
+        self, olga: User
+    ) -> None:
+        browser = cast.browser_of(olga)
+        page = browser.get(f"{FACTOR}app/")
+        assert "<svg" in page.content.decode()
+        assert "style=" not in page.context["picture"]
+        assert browser.post(f"{FACTOR}app/", {"code": "000000"}).status_code == 200
+        assert not Authenticator.objects.exists()
+        add_app(browser)
+        app = Authenticator.objects.get(type="totp")
+        browser.post(FACTOR, {"remove": app.pk})
+        assert not Authenticator.objects.exists(), "recovery codes go with the last factor"
+        assert kinds()[-3:] == [EventKind.FACTOR_ADDED, EventKind.FACTOR_ADDED, EventKind.FACTOR_REMOVED]
+        assert sign_in(Browser(), "olga") == ""
+
+    def test_nobody_removes_that_of_another(self, secret: str, max_: User) -> None:
+        app = Authenticator.objects.get(type="totp")
+        assert cast.browser_of(max_).post(FACTOR, {"remove": app.pk}).status_code == 404
+        assert Authenticator.objects.filter(pk=app.pk).exists()
+
+    def test_an_old_session_has_to_prove_itself_before_it_changes_one(self, secret: str, olga: User) -> None:
+        browser = aged(cast.browser_of(olga), proved=3600)
+        app = Authenticator.objects.get(type="totp")
+        assert browser.post(FACTOR, {"remove": app.pk}).templates[0].name == "admin/proof.html"
+        assert Authenticator.objects.filter(pk=app.pk).exists()
+
+    def test_an_administrator_resets_that_of_a_colleague_for_a_reason(self, secret: str, olga: User, ada: User) -> None:
+        browser, page = cast.browser_of(ada), f"/admin/config/user/{olga.pk}/"
+        assert "Reset second factor" in browser.get(f"{page}change/").content.decode()
+        browser.post(f"{page}reset-second-factor/", {"reason": "Her phone fell into the sea."})
+        assert sign_in(Browser(), "olga") == ""
+        told = Event.objects.get(kind=EventKind.FACTORS_RESET)
+        assert (told.actor, told.about_pk) == (ada, olga.pk)
+        assert "the sea" in told.sentence
+
+    def test_where_it_is_demanded_of_a_role_its_people_do_nothing_before_they_have_added_one(
+        self, olga: User, max_: User, settings: Settings
+    ) -> None:
+        settings.SECOND_FACTOR = ["operator"]
+        browser = Browser()
+        sign_in(browser, "olga")
+        assert browser.get("/admin/").headers["Location"] == FACTOR
+        add_app(browser)
+        assert browser.get("/admin/").status_code == 200
+        other = Browser()
+        sign_in(other, "max")
+        assert other.get("/admin/").status_code == 200
+
+    def test_it_can_be_demanded_of_the_roles_that_there_are(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        tree = ast.parse((Path(__file__).resolve().parents[2] / "config" / "settings.py").read_text())
+        [call] = [n for n in ast.walk(tree) if isinstance(n, ast.Call) and ast.unparse(n.func) == "env.some_of"]
+        assert ast.literal_eval(call.args[1]) == ("all", *roles.ROLES)
+        monkeypatch.setenv("SECOND_FACTOR", "operators")
+        with pytest.raises(ImproperlyConfigured, match="operators"):
+            env.some_of("SECOND_FACTOR", ("all",))
+
+
+def test_nothing_of_the_library_is_reachable() -> None:
+    def names(found: Any) -> Iterator[str]:
+        for one in found:
+            yield from names(one.url_patterns) if hasattr(one, "url_patterns") else [one.callback.__module__]
+
+    assert not {name for name in names(get_resolver().url_patterns) if name.startswith("allauth")}
+    assert not {model._meta.label for model in admin.site._registry if "allauth" in model.__module__}
