@@ -108,7 +108,19 @@ def known(file: Path) -> list[dict[str, Any]]:
 
 #: What may be used beside our MIT: what asks for no more than its notice, and, unchanged and as libraries, what asks
 #: for changes of itself (MPL, LGPL).
-ALLOWED = {"MIT", "BSD", "BSD-2-Clause", "BSD-3-Clause", "Apache-2.0", "ISC", "PSF-2.0", "MPL-2.0", "LGPL-3.0-only"}
+ALLOWED = {
+    "MIT",
+    "MIT-0",
+    "0BSD",
+    "BSD",
+    "BSD-2-Clause",
+    "BSD-3-Clause",
+    "Apache-2.0",
+    "ISC",
+    "PSF-2.0",
+    "MPL-2.0",
+    "LGPL-3.0-only",
+}
 
 #: Packages that do not say it in words that a program reads, as their licence files have it.
 READ_BY_HAND = {
