@@ -1,0 +1,211 @@
+"""An upgrade is made while the old release works: migrations expand first, contract a release later, lock nothing long.
+
+What old code does not expect must not be asked of it, what it still reads must not go, and no table that grows may be
+locked while its rows are read or written. A rule that cannot see so much asks for a reason in EXEMPT.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import pytest
+from django.db import connection, migrations, models
+from django.db.migrations.loader import MigrationLoader
+from django.db.migrations.operations.base import Operation
+from django.db.migrations.state import ProjectState
+
+from config.concurrently import AddIndexConcurrently
+from config.roles import grant
+
+#: The newest of each app when the rules were made; no installation has data that is older.
+BASELINE = {"agreements": 16, "config": 23, "incidents": 27, "reviews": 17}
+
+#: (app, migration): why what it does is harmless where the rules say otherwise, and in which release the old code went.
+EXEMPT: dict[tuple[str, str], str] = {}
+
+CONTRACTS = (
+    migrations.RemoveField,
+    migrations.DeleteModel,
+    migrations.RenameField,
+    migrations.RenameModel,
+    migrations.AlterModelTable,
+)
+
+
+def dangers(migration: migrations.Migration, state: ProjectState) -> list[str]:
+    """A sentence for each step that would hurt a release that works meanwhile; `state` is that before it."""
+    app, state, found = migration.app_label, state.clone(), []
+    made: set[str] = set()  # tables of this migration, in which nothing is yet
+    for step in _steps(migration.operations):
+        before = state.clone()
+        step.state_forwards(app, state)
+        if isinstance(step, migrations.CreateModel):
+            made.add(step.name_lower)
+        elif getattr(step, "model_name_lower", None) not in made:
+            found += [f"{app}.{migration.name}: {step.describe()}: {why}" for why in _why(step, app, before, state)]
+    if any(isinstance(step, AddIndexConcurrently) for step in migration.operations) and migration.atomic:
+        found.append(f"{app}.{migration.name}: AddIndexConcurrently works only outside a transaction: atomic = False.")
+    return found
+
+
+def _steps(operations: Sequence[Operation]) -> Iterator[Operation]:
+    for step in operations:
+        if isinstance(step, migrations.SeparateDatabaseAndState):
+            yield from _steps(step.database_operations)
+        else:
+            yield step
+
+
+def _why(step: Operation, app: str, before: ProjectState, after: ProjectState) -> Iterator[str]:
+    if isinstance(step, CONTRACTS):
+        yield "the old release still uses it; take it away a release after the last that does"
+    elif isinstance(step, migrations.AddIndex) and not isinstance(step, AddIndexConcurrently):
+        yield "nobody can write meanwhile; config.concurrently.AddIndexConcurrently lets them"
+    elif isinstance(step, migrations.AddConstraint):
+        yield "nobody can write while it looks at every row"
+    elif isinstance(step, migrations.RunSQL) or (isinstance(step, migrations.RunPython) and not _is_grant(step)):
+        yield "no rule can see how many rows it reads or writes at once"
+    elif isinstance(step, migrations.AddField):
+        yield from _of_new(step.field)
+    elif isinstance(step, migrations.AlterField):
+        name = (app, step.model_name_lower)
+        yield from _of_change(before.models[name].fields[step.name], after.models[name].fields[step.name])
+
+
+def _is_grant(step: migrations.RunPython) -> bool:
+    return step.code.__module__ == grant.__module__
+
+
+def _of_new(field: Any) -> Iterator[str]:
+    if field.many_to_many:
+        return  # a table of its own
+    if not field.null and not field.has_db_default():
+        yield "rows that the old release adds have no value: null=True or db_default="
+    if isinstance(field, models.GeneratedField):
+        yield "every row is written anew"
+    if field.unique or field.db_index:
+        yield "an index is made while nobody can write: db_index=False here, then AddIndexConcurrently"
+
+
+def _of_change(old: Any, new: Any) -> Iterator[str]:
+    if old.db_type(connection) != new.db_type(connection) and not _only_grows(old, new):
+        yield "every row is written anew, and the old release expects the old type"
+    if old.null and not new.null:
+        yield "every row is looked at, and the old release may still leave it out"
+    if (new.unique and not old.unique) or (new.db_index and not old.db_index):
+        yield "an index is made while nobody can write: AddIndexConcurrently does not"
+
+
+def _only_grows(old: Any, new: Any) -> bool:
+    is_text = isinstance(old, models.CharField) and isinstance(new, models.CharField)
+    return is_text and (new.max_length or 0) > (old.max_length or 0)
+
+
+# ── ours ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_no_migration_since_the_baseline_hurts_the_release_before_it() -> None:
+    loader = MigrationLoader(None)
+    found = {
+        (app, name): problems
+        for (app, name), migration in loader.disk_migrations.items()
+        if app in BASELINE and int(name[:4]) > BASELINE[app]
+        if (problems := dangers(migration, _state_before(loader, app, name)))
+    }
+    assert {key: problems for key, problems in found.items() if key not in EXEMPT} == {}
+    assert set(EXEMPT) <= set(found), "an exemption that nothing needs"
+
+
+def _state_before(loader: MigrationLoader, app: str, name: str) -> ProjectState:
+    return loader.project_state([(app, name)], at_end=False)
+
+
+# ── planted ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture(scope="module")
+def state() -> ProjectState:
+    """All tables as they are after the newest migrations."""
+    return MigrationLoader(None).project_state()
+
+
+def planted(*operations: Operation, atomic: bool = True) -> migrations.Migration:
+    kind = type("Migration", (migrations.Migration,), {"operations": list(operations), "atomic": atomic})
+    migration: migrations.Migration = kind("0999_planted", "incidents")
+    return migration
+
+
+def index() -> models.Index:
+    return models.Index(fields=["title"], name="incident_title")
+
+
+TABLE = "incident"
+NEW_TABLE = migrations.CreateModel("Planted", [("id", models.BigAutoField(primary_key=True))])
+SHORT = models.CharField(max_length=20)
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        migrations.AddField(TABLE, "planted", SHORT),
+        migrations.AddField(TABLE, "planted", models.CharField(max_length=20, default="")),
+        migrations.AddField(TABLE, "planted", models.CharField(max_length=20, null=True, unique=True)),
+        migrations.AddField(TABLE, "planted", models.ForeignKey("config.User", models.PROTECT, null=True)),
+        migrations.AlterField(TABLE, "title", models.IntegerField()),
+        migrations.AlterField(TABLE, "title", models.CharField(max_length=5)),
+        migrations.AlterField(TABLE, "resolved_at", models.DateTimeField()),
+        migrations.AlterField(TABLE, "title", models.CharField(max_length=200, db_index=True)),
+        migrations.RemoveField(TABLE, "title"),
+        migrations.RenameField(TABLE, "title", "heading"),
+        migrations.RenameModel("Incident", "Event"),
+        migrations.DeleteModel("Heartbeat"),
+        migrations.AlterModelTable(TABLE, "elsewhere"),
+        migrations.AddIndex(TABLE, index()),
+        migrations.AddConstraint(TABLE, models.CheckConstraint(condition=~models.Q(title=""), name="planted")),
+        migrations.RunPython(migrations.RunPython.noop),
+        migrations.RunSQL("UPDATE incidents_incident SET title = title"),
+        migrations.SeparateDatabaseAndState([migrations.RemoveField(TABLE, "title")]),
+        AddIndexConcurrently(TABLE, index()),  # in a transaction
+    ],
+    ids=lambda step: step.describe(),
+)
+def test_what_hurts_is_found(state: ProjectState, step: Operation) -> None:
+    assert len(dangers(planted(step), state)) == 1
+
+
+@pytest.mark.parametrize(
+    "steps",
+    [
+        [migrations.AddField(TABLE, "planted", models.CharField(max_length=20, null=True))],
+        [migrations.AddField(TABLE, "planted", models.CharField(max_length=20, db_default="", default=""))],
+        [migrations.AlterField(TABLE, "title", models.CharField("what happened", max_length=1000))],
+        [NEW_TABLE, migrations.AddField("planted", "name", SHORT)],
+        [NEW_TABLE, migrations.AddIndex("planted", models.Index(fields=["id"], name="planted_id"))],
+        [grant("incidents", {})],
+    ],
+    ids=lambda steps: steps[-1].describe(),
+)
+def test_what_hurts_nobody_is_let_pass(state: ProjectState, steps: list[Operation]) -> None:
+    assert dangers(planted(*steps), state) == []
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_index_is_made_beside_its_users_on_either_database(state: ProjectState) -> None:
+    step = AddIndexConcurrently(TABLE, index())
+    assert dangers(planted(step, atomic=False), state) == []
+    after = state.clone()
+    step.state_forwards("incidents", after)
+
+    def names() -> set[str]:
+        with connection.cursor() as cursor:
+            return set(connection.introspection.get_constraints(cursor, "incidents_incident"))
+
+    with connection.schema_editor(atomic=False) as editor:
+        step.database_forwards("incidents", editor, state, after)
+    try:
+        assert "incident_title" in names()
+    finally:
+        with connection.schema_editor(atomic=False) as editor:
+            step.database_backwards("incidents", editor, after, state)
+    assert "incident_title" not in names()
