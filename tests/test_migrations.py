@@ -69,8 +69,8 @@ def _why(step: Operation, app: str, before: ProjectState, after: ProjectState) -
     elif isinstance(step, migrations.AddField):
         yield from _of_new(step.field)
     elif isinstance(step, migrations.AlterField):
-        name = (app, step.model_name_lower)
-        yield from _of_change(before.models[name].fields[step.name], after.models[name].fields[step.name])
+        old, new = (state.apps.get_model(app, step.model_name)._meta.get_field(step.name) for state in (before, after))
+        yield from _of_change(old, new)
 
 
 def _is_grant(step: migrations.RunPython) -> bool:
@@ -180,6 +180,7 @@ def test_what_hurts_is_found(state: ProjectState, step: Operation) -> None:
         [migrations.AddField(TABLE, "planted", models.CharField(max_length=20, null=True))],
         [migrations.AddField(TABLE, "planted", models.CharField(max_length=20, db_default="", default=""))],
         [migrations.AlterField(TABLE, "title", models.CharField("what happened", max_length=1000))],
+        [migrations.AlterField("deadline", "incident", models.ForeignKey("incidents.Incident", models.CASCADE))],
         [NEW_TABLE, migrations.AddField("planted", "name", SHORT)],
         [NEW_TABLE, migrations.AddIndex("planted", models.Index(fields=["id"], name="planted_id"))],
         [grant("incidents", {})],
