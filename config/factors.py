@@ -147,9 +147,8 @@ def unused_codes(user: User) -> list[str]:
 @transaction.atomic
 def remove(user: User, factor: Any) -> None:
     """One of theirs; with the last that is asked for the recovery codes go, too."""
-    what = "app" if factor.type == Type.TOTP else "passkey"
     factor.delete()
-    events.record(EventKind.FACTOR_REMOVED, about=user, what=what)
+    events.record(EventKind.FACTOR_REMOVED, about=user, what="app")
     if not has_any(user):
         of(user).delete()
 

@@ -24,7 +24,7 @@ SHOWN = 50  # reports
 #: Tone, sign and words of each level, the worst first.
 BADGES = {
     Level.ERROR: ("crit", "✕", _("Error")),
-    Level.WARNING: ("high", "!", _("Warning")),
+    Level.WARNING: ("high", "!", _("Worth a look")),
     Level.OK: ("ok", "✓", _("As it should be")),
 }
 

@@ -48,7 +48,13 @@ HISTORIES = tuple(
 #: Whose words are longer: Ada reads all of her pages in German.
 LANGUAGES = defaultdict(lambda: "en", {"ada": "de"})
 #: The same words whoever reads them: evidence, what a client was sent, and the demo’s inbox, no part of the product.
-ENGLISH = {"admin:incidents_incident_evidence", "admin:reviews_edition_kept", "demo_inbox", "demo_message"}
+ENGLISH = {
+    "admin:incidents_incident_evidence",
+    "admin:reviews_edition_kept",
+    "admin:reviews_statement_kept",
+    "demo_inbox",
+    "demo_message",
+}
 #: All that an auditor may send: what is about nobody but the auditor, that something was looked at, a text to be
 #: compared, of which nothing is kept, and what is to be written into a file, of which the record is kept.
 OWN = (

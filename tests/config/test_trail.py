@@ -170,9 +170,9 @@ def test_a_sweep_says_how_much_it_did(auditor: Browser) -> None:
 
 def test_an_event_is_an_act_too(auditor: Browser, olga: User) -> None:
     with acting(olga):
-        events.record(EventKind.SIGNED_IN)
+        events.record(EventKind.SIGNED_IN, how="password")
     entry = entries(auditor, action="signed_in")[0]
-    assert (entry.heading, entry.who.text) == ("Signed in.", "Olga Petrova (olga)")
+    assert (entry.heading, entry.who.text) == ("Signed in (password).", "Olga Petrova (olga)")
 
 
 # ── pages ───────────────────────────────────────────────────────────────────────────────────────────────────────────

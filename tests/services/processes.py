@@ -227,7 +227,7 @@ class Processes:
 def _web_command(server: Literal["gunicorn", "django"], address: str) -> list[str]:
     if server == "django":
         return ["manage.py", "runserver", "--noreload", "--insecure", address]
-    return ["-m", "gunicorn", "config.wsgi", "--bind", address, "--threads", "4", "--access-logfile", "-"]
+    return ["-m", "gunicorn", "config.wsgi", "--bind", address, "--threads", "4"]
 
 
 def _has_ended_or_answers(process: subprocess.Popen[bytes], address: str) -> bool:
