@@ -361,8 +361,9 @@ def every_address() -> Iterator[str]:
                 if pattern.name.endswith("_simple_history"):
                     yield from (reverse(name, args=[row.pk, old.pk]) for old in row.history.all())
                 elif "client_id" in names:
-                    yield from (reverse(name, kwargs={"object_id": row.pk, "client_id": client}) for client in clients)
-                elif names <= {"object_id"}:
+                    rest = dict.fromkeys(names - {"client_id"}, row.pk)
+                    yield from (reverse(name, kwargs={**rest, "client_id": client}) for client in clients)
+                elif len(names) <= 1:
                     yield reverse(name, args=[row.pk])
 
 
