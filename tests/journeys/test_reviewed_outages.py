@@ -163,7 +163,8 @@ def took(span: dt.timedelta) -> str:
 def lines(outage: Outage, told_at: dt.datetime, zone: str) -> list[str]:
     """The phases as a client reads them: those of which it is known when they began."""
     return [
-        f"* Phase: {name.capitalize()}; From: {wall(since, zone)}; Until: {wall(until, zone)}; Took: {took(until - since)}"
+        f"* Phase: {name.capitalize()}; From: {wall(since, zone)}; Until: {wall(until, zone)}; "
+        f"Took: {took(until - since)}"
         for name, (since, until) in outage.phases(told_at).items()
         if since
     ]
