@@ -535,7 +535,7 @@ def _operators_and_managers(directory: Directory) -> list[User]:
 def queue(rows: Sequence[Notice]) -> None:
     """Put the rows in the outbox; one that is already there (another planner was quicker) is left as it is."""
     for row in rows:
-        row.request_id = current_request_id_if_any()
+        row.cause = current_request_id_if_any()
     Notice.objects.bulk_create(rows, ignore_conflicts=True)
 
 

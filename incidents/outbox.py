@@ -273,7 +273,7 @@ def _deliver_one(notice: Notice, watch: Watch, tally: Counter[str]) -> smtp.Deli
 
     Raises HeldBack, with nothing recorded, if it was not this worker's to transmit any more.
     """
-    with acting(task="outbox.deliver", cause=notice.request_id):
+    with acting(task="outbox.deliver", cause=notice.cause):
         return _try(notice, watch, tally)
 
 

@@ -11,7 +11,7 @@ class Migration(migrations.Migration):
     operations = [
         migrations.AddField(
             model_name="notice",
-            name="request_id",
+            name="cause",
             field=models.UUIDField(blank=True, editable=False, null=True),
         ),
         migrations.CreateModel(

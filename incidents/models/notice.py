@@ -164,7 +164,7 @@ class Notice(AuditedModel):
         *("incident", "client", "deadline", "revision", "moment", "kind"),
         *("contact", "user", "recipient_name", "recipient_address"),
         *("subject", "text", "html", "late_note", "is_fallback", "message_id", "thread_id"),
-        *("attachment", "request_id", "made_at", "due_at", "rank"),
+        *("attachment", "cause", "made_at", "due_at", "rank"),
     )
     # the thread is a plain hash of the address, and the others may quote it
     PERSONAL = ("recipient_name", "recipient_address", "thread_id", "subject", "state_reason", "server_answer")
@@ -235,7 +235,7 @@ class Notice(AuditedModel):
     thread_id = models.CharField(_("thread"), max_length=200)
 
     #: The id of the act that queued it, by which a click can be followed to the worker; none if the planner did.
-    request_id = models.UUIDField(null=True, blank=True, editable=False)
+    cause = models.UUIDField(null=True, blank=True, editable=False)
     made_at = models.DateTimeField(_("made at"))
     due_at = models.DateTimeField(_("to be sent by"), help_text=_("The nearest contractual due time goes first."))
     rank = models.PositiveSmallIntegerField(
@@ -261,7 +261,7 @@ class Notice(AuditedModel):
     link_revoked_at = models.DateTimeField(_("acknowledgement link revoked at"), null=True, blank=True)
 
     objects = NoticeQuerySet.as_manager()
-    history = AuditedRecords(excluded_fields=["text", "html", "request_id"])
+    history = AuditedRecords(excluded_fields=["text", "html", "cause"])
 
     class Meta:
         verbose_name = _("notice")

@@ -110,7 +110,7 @@ def test_an_incident_from_declared_to_closed_and_reviewed(page: Page, site: str,
     expect(page.get_by_text("INC-2026-0001 is closed.")).to_be_visible()
     assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
     use(page, "Open review")
-    expect(page.get_by_label("Root cause")).to_be_visible()
+    expect(page.get_by_role("textbox", name="Root cause")).to_be_visible()
 
 
 def test_the_auditor_reads_who_did_what_and_meets_no_button_that_writes(

@@ -109,5 +109,5 @@ def test_on_a_full_disk_nothing_is_lost_and_the_sender_goes_on_when_there_is_roo
                 world.remember(answer["result"])  # there was room left in the tables
             assert "No space left" in answer["error"]
             world.processes.start_outbox("sender")
-            world.processes.wait_for_log("sender", "No space left")
+            world.processes.wait_for_log("sender", "DiskFull")
         recovers_by_itself(world)
