@@ -176,7 +176,7 @@ def test_a_preview_is_what_is_sent_byte_for_byte_and_writes_nothing(
     lifecycle.notify_client(incident, by=olga, now=now, message=message, clients=clients)
     drafted = {row.recipient_address: row for each in drafts for row in each.rows}
     assert len(drafted) == 3
-    apart = {"id", "message_id", "text", "html"}
+    apart = {"id", "message_id", "cause", "text", "html"}
     for sent in Notice.objects.all():
         shown = drafted[sent.recipient_address]
         for field in Notice._meta.concrete_fields:
