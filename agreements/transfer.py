@@ -100,12 +100,6 @@ class Services(Kind):
     def rows(self) -> Iterable[Service]:
         return Service.objects.order_by("name")
 
-    def key(self, values: Mapping[str, Any]) -> object:
-        return values.get("name")
-
-    def find(self, values: Mapping[str, Any]) -> Any:
-        return found(Service.objects.all(), name=values.get("name"))
-
 
 @register
 class Clients(Kind):
@@ -127,12 +121,6 @@ class Clients(Kind):
 
     def rows(self) -> Iterable[Client]:
         return scope.visible(Client.objects.order_by("name"), self.by)
-
-    def key(self, values: Mapping[str, Any]) -> object:
-        return values.get("name")
-
-    def find(self, values: Mapping[str, Any]) -> Any:
-        return found(Client.objects.all(), name=values.get("name"))
 
 
 @register

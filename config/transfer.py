@@ -282,12 +282,12 @@ class Kind:
         raise NotImplementedError
 
     def find(self, values: Mapping[str, Any]) -> Any:
-        """The row that is there already, locked; or None."""
-        raise NotImplementedError
+        """The row that is there already, locked; or None. By its name, where its kind says nothing else."""
+        return found(self.model._default_manager.all(), name=values.get("name"))
 
     def key(self, values: Mapping[str, Any]) -> object:
-        """What no two lines of a file may have in common."""
-        raise NotImplementedError
+        """What no two lines of a file may have in common: the name, where its kind says nothing else."""
+        return values.get("name")
 
     def parts(self, row: Any, cells: Mapping[str, str], *, is_new: bool) -> Iterator[str]:
         """Saves what hangs on the row; the columns that changed something."""

@@ -532,6 +532,14 @@ def _operators_and_managers(directory: Directory) -> list[User]:
     return list({user.pk: user for user in (*directory.operators, *directory.managers)}.values())
 
 
+def attach(attachment: Attachment, rows: Iterable[Notice]) -> None:
+    """Save the file, which these unsaved mails bear."""
+    attachment.full_clean()
+    attachment.save()
+    for row in rows:
+        row.attachment = attachment  # has its key now
+
+
 def queue(rows: Sequence[Notice]) -> None:
     """Put the rows in the outbox; one that is already there (another planner was quicker) is left as it is."""
     for row in rows:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
+from typing import Self
 
 from django.core.validators import RegexValidator
 from django.db import models
@@ -46,6 +48,21 @@ class Attachment(AddedOnly):
 
     def __str__(self) -> str:
         return self.name
+
+    @classmethod
+    def pdf(
+        cls, name: str, content: bytes, *, client: Client, made_at: dt.datetime, incident: Incident | None = None
+    ) -> Self:
+        """A PDF of that name, which has no ending yet; unsaved, with its digest."""
+        return cls(
+            incident=incident,
+            client=client,
+            name=f"{name}.pdf",
+            media_type="application/pdf",
+            content=content,
+            sha256=hashlib.sha256(content).hexdigest(),
+            made_at=made_at,
+        )
 
     @property
     def data(self) -> bytes:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import hashlib
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
@@ -88,16 +87,9 @@ class Prepared:
     attachment: Attachment
     draft: notices.Draft
 
-    def attach(self) -> None:
-        """Save the file, which the mails bear."""
-        self.attachment.full_clean()
-        self.attachment.save()
-        for row in self.draft.rows:
-            row.attachment = self.attachment  # has its key now
-
     def keep(self, *, by: User, now: dt.datetime, late_reason: str) -> ClientEdition:
         """Save the copy and queue the mails."""
-        self.attach()
+        notices.attach(self.attachment, self.draft.rows)
         notices.queue(self.draft.rows)
         told = _("Report to %(client)s, version %(version)d") % {"client": self.client, "version": self.version}
         log(self.review.incident, told, by, at=now, now=now, is_client_visible=True)
@@ -135,15 +127,8 @@ def prepare(
     with translation.override(client.language):
         document = edition_document.document_of(found, client, made_at=now)
         content = pdf_of(document, facts=found.canonical(), made_at=now)
-        attachment = Attachment(
-            incident=review.incident,
-            client=client,
-            name=f"{slugify(f'report {found.reference} v{version}')}.pdf",
-            media_type="application/pdf",
-            content=content,
-            sha256=hashlib.sha256(content).hexdigest(),
-            made_at=now,
-        )
+        name = slugify(f"report {found.reference} v{version}")
+        attachment = Attachment.pdf(name, content, client=client, made_at=now, incident=review.incident)
         report = notices.Report(document.text, document.html, attachment)
     directory = directory or notices.Directory([review.incident], {client.pk})
     draft = notices.draft_report(review.incident, client, directory, now=now, report=report, number=version)
@@ -164,7 +149,7 @@ def send_test(review: PostIncidentReview, client: Client, *, by: User, now: dt.d
         prepared = prepare(review, client, now=now)
         if not prepared.draft.mails:
             raise Refused(_("%(client)s has no contact that can be mailed.") % {"client": client})
-        prepared.attach()
+        notices.attach(prepared.attachment, prepared.draft.rows)
         test = notices.as_test(prepared.draft.mails[0], notices.Recipient.colleague(by), now=now)
         test.save()
         tasks.deliver.ring_on_commit()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import hashlib
 from dataclasses import dataclass, replace
 
 from django.db import transaction
@@ -61,14 +60,8 @@ def prepare_statement(client: Client, month: Month, *, now: dt.datetime, message
         told = replace(compliance.of(client, period, now).told, message=message.strip())
         document = compliance_document.statement_of(told, client, made_at=now)
         content = pdf_of(document, facts=told.canonical(), made_at=now)
-        attachment = Attachment(
-            client=client,
-            name=f"{slugify(f'statement {month:%Y-%m} v{version}')}.pdf",
-            media_type="application/pdf",
-            content=content,
-            sha256=hashlib.sha256(content).hexdigest(),
-            made_at=now,
-        )
+        name = slugify(f"statement {month:%Y-%m} v{version}")
+        attachment = Attachment.pdf(name, content, client=client, made_at=now)
         report = notices.Report(document.text, document.html, attachment)
         mails = notices.to_contacts(
             NoticeKind.STATEMENT,
@@ -106,10 +99,7 @@ def send_statement(
 
 def _keep(prepared: PreparedStatement, *, by: User, now: dt.datetime, reason: str) -> ClientStatement:
     """Save the copy and queue the mails."""
-    prepared.attachment.full_clean()
-    prepared.attachment.save()
-    for mail in prepared.mails:
-        mail.attachment = prepared.attachment  # has its key now
+    notices.attach(prepared.attachment, prepared.mails)
     notices.queue(prepared.mails)
     statement = ClientStatement(
         client=prepared.client,
