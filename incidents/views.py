@@ -108,7 +108,7 @@ def acknowledge(request: HttpRequest, token: str) -> HttpResponse:
     """GET and HEAD show the notice and acknowledge nothing, whoever or whatever opens the link; POST does."""
     now = timezone.now()
     address = client_address(request)
-    if seconds := REQUESTS.wait(_neighbourhood(address), now):
+    if seconds := REQUESTS.wait(neighbourhood(address), now):
         return _too_often(seconds)
     if request.method not in METHODS:
         sentence = _("This page can only be read, and its button pressed.")
@@ -200,7 +200,7 @@ def _page(name: str, status: int, **context: Any) -> HttpResponse:
 # ── from where ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _neighbourhood(address: str | None) -> str:
+def neighbourhood(address: str | None) -> str:
     """Whom a limit counts together: one IPv4 address, or the /64 that one IPv6 subscriber has."""
     if address is None:
         return "unknown"

@@ -14,7 +14,7 @@ from django.views.decorators.csrf import csrf_exempt
 from config import instants
 from config.addresses import client_address
 from incidents import calendar_feed, intake
-from incidents.views import Limit, _neighbourhood
+from incidents.views import Limit, neighbourhood
 
 logger = logging.getLogger(__name__)
 
@@ -43,7 +43,7 @@ def alertmanager(request: HttpRequest) -> HttpResponse:
     scheme, _space, secret = request.headers.get("Authorization", "").partition(" ")
     token = intake.find(secret.strip()) if scheme.casefold() == "bearer" else None
     if token is None:
-        if seconds := GUESSES.wait(_neighbourhood(client_address(request)), now):
+        if seconds := GUESSES.wait(neighbourhood(client_address(request)), now):
             return _too_often(seconds)
         answer = _says(401, _("This needs the secret of an intake token that was not revoked, as a bearer token."))
         answer.headers["WWW-Authenticate"] = "Bearer"
@@ -70,7 +70,7 @@ def calendar(request: HttpRequest, token: str) -> HttpResponse:
     if request.method not in ("GET", "HEAD"):
         return HttpResponseNotAllowed(["GET", "HEAD"])
     now = instants.now()
-    if seconds := READS.wait(_neighbourhood(client_address(request)), now):
+    if seconds := READS.wait(neighbourhood(client_address(request)), now):
         return _sealed(_too_often(seconds))
     user = calendar_feed.reader(token)
     if user is None:

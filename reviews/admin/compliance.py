@@ -416,7 +416,7 @@ def kept(request: HttpRequest, statement_id: int) -> HttpResponse:
         return HttpResponseNotAllowed(READING_METHODS)
     found = _kept(request, statement_id)
     context = {
-        "statement": found,
+        "kept": found,
         "copy": mark_safe(found.html),  # noqa: S308 - made by our templates, which escape, and sealed since
         "back_url": statement_url(found.client, found.month),
         "pdf_url": reverse(f"admin:{KEPT_PDF}", args=[found.pk]),

@@ -162,9 +162,9 @@ def kept(request: HttpRequest, object_id: int, edition_id: int) -> HttpResponse:
     """The copy that was sent, as a sheet of paper, with the mails that it went by."""
     found = _kept(request, object_id, edition_id)
     context = {
-        "edition": found,
+        "kept": found,
         "copy": mark_safe(found.html),  # noqa: S308 - made by our templates, which escape, and sealed since
-        "review_url": page_of(found.review),
+        "back_url": page_of(found.review),
         "pdf_url": reverse(f"admin:{KEPT_PDF}", args=[object_id, edition_id]),
     }
     return TemplateResponse(request, "reviews/edition.html", context)

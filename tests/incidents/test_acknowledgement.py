@@ -534,8 +534,8 @@ class TestLimits:
         assert client.get(address_of(notice), REMOTE_ADDR="198.51.100.1").status_code == 200
 
     def test_an_ipv6_subscriber_counts_as_one(self) -> None:
-        assert views._neighbourhood("2001:db8:1:2::5") == views._neighbourhood("2001:db8:1:2:ffff::1")
-        assert views._neighbourhood("2001:db8:1:2::5") != views._neighbourhood("2001:db8:1:3::5")
+        assert views.neighbourhood("2001:db8:1:2::5") == views.neighbourhood("2001:db8:1:2:ffff::1")
+        assert views.neighbourhood("2001:db8:1:2::5") != views.neighbourhood("2001:db8:1:3::5")
 
 
 class TestFromWhere:
