@@ -30,7 +30,8 @@ def test_the_holding_notice_keeps_the_clause_when_everybody_sleeps(product: Prod
     product.start_workers("worker")
     product.act("declare_before(0.9)")
     product.processes.wait_until(lambda: has_reached(product.inbox, CLIENT), 40, "the client was notified")
-    product.processes.wait_until(lambda: product.facts()["notify_met"] == ["Northwind"], 20, "the notice was recorded")
+    # Contoso's hours are those of its office: at some times of the day its own holding notice comes in the same moment.
+    product.processes.wait_until(lambda: "Northwind" in product.facts()["notify_met"], 20, "the notice was recorded")
 
 
 def test_two_workers_and_two_beats_send_each_mail_once(small_product: Product) -> None:
