@@ -147,7 +147,7 @@ class NameFilter(django_filters.CharFilter):  # type: ignore[misc]  # the librar
 
 
 class PersonFilter(NameFilter):
-    """Rows that belong to a colleague, by a part of the name or login; `me` is whoever reads."""
+    """Rows that belong to a colleague, by a part of the name or login, or as lists name them; `me` is whoever reads."""
 
     ME = "me"
 
@@ -155,7 +155,8 @@ class PersonFilter(NameFilter):
         return [self.parent.request.user.pk] if value == self.ME else super().keys(value)
 
     def named(self, queryset: Any, value: str) -> models.QuerySet[Any]:
-        exact = queryset.filter(username=value)
+        as_listed = value.rpartition("(")[2].removesuffix(")")  # "Olga Petrova (olga)", as suggestions have it
+        exact = queryset.filter(username=as_listed)
         if exact.exists():
             return exact  # type: ignore[no-any-return]
         for word in value.split():

@@ -26,7 +26,7 @@ class Names:
     def of(self, model: type[models.Model], pk: Any) -> str:
         if (model, pk) not in self._said:
             row = self.row(model, pk)
-            self._said[model, pk] = said(row) if row is not None else _("no. %(number)s") % {"number": pk}
+            self._said[model, pk] = str(row) if row is not None else _("no. %(number)s") % {"number": pk}
         return self._said[model, pk]
 
     def then(self, model: type[models.Model], row: Any) -> str:
@@ -37,7 +37,7 @@ class Names:
             if related is not None:
                 setattr(instance, name, related)
         try:
-            return said(instance)
+            return str(instance)
         except ObjectDoesNotExist:
             return _("no. %(number)s") % {"number": instance.pk}
 
@@ -46,11 +46,6 @@ def kept(model: type[models.Model], row: Any) -> models.Model:
     """What a history row keeps, as a row of the model; nothing is read for it."""
     fields = [field for field in model._meta.concrete_fields if hasattr(row, field.attname)]
     return model(**{field.attname: getattr(row, field.attname) for field in fields})
-
-
-def said(row: Any) -> str:
-    """People by their full names."""
-    return getattr(row, "audit_name", "") or str(row)
 
 
 def relations_named(model: type[models.Model]) -> tuple[str, ...]:

@@ -26,6 +26,10 @@ class PersonManager(_Manager):
 
     use_in_migrations = False
 
+    def to_choose(self) -> models.QuerySet[User]:
+        """Colleagues as a list shows them: by their names."""
+        return self.filter(is_active=True).order_by("first_name", "last_name", "username")
+
 
 class User(AuditedModel, AbstractUser):
     """A member of staff. Deactivated when they leave, never deleted, so that the audit trail keeps its names."""
@@ -73,9 +77,12 @@ class User(AuditedModel, AbstractUser):
 
     @property
     def audit_name(self) -> str:
-        """The name that stays in the audit trail, with the login so that two of the same name can be told apart."""
+        """The name in lists and in the audit trail, with the login so that two of the same name can be told apart."""
         full_name = self.get_full_name()
         return f"{full_name} ({self.username})" if full_name else self.username
+
+    def __str__(self) -> str:
+        return self.audit_name
 
 
 @receiver(m2m_changed, sender=User.groups.through)

@@ -50,7 +50,7 @@ class AssignMany(BulkForm):
     slug = "assign-many"
     label = _("Assign responder")
     permission = "incidents.change_incident"
-    user = forms.ModelChoiceField(User.objects.filter(is_active=True).order_by("username"), label=_("Colleague"))
+    user = forms.ModelChoiceField(User.objects.to_choose(), label=_("Colleague"))
     role = of(Responder, "role")
 
     def do(self, row: Incident, *, reason: str, now: dt.datetime, **parameters: Any) -> str:

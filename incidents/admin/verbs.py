@@ -661,7 +661,7 @@ class Assign(VerbForm):
     is_for_some = True
     minds_changes = False
     is_rare = True
-    user = forms.ModelChoiceField(User.objects.filter(is_active=True).order_by("username"), label=_("Colleague"))
+    user = forms.ModelChoiceField(User.objects.to_choose(), label=_("Colleague"))
     role = of(Responder, "role")
 
     def explanation(self) -> str | Promise:

@@ -17,7 +17,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from agreements.models import Client, ServiceAgreement
-from config import exports
+from config import exports, roles
 from config.admin import CappedPaginator
 from config.filters import FilteredAdmin
 from config.models import Export, User
@@ -131,6 +131,22 @@ def test_a_key_in_the_address_is_shown_as_the_name_and_names_are_suggested(
         {"id": str(northwind.client.pk), "text": "Northwind"}
     ]
     assert "due_notice/suggest.js" in shown
+
+
+def test_colleagues_are_named_in_full_suggested_by_their_names_and_found_as_they_are_listed(
+    ada: User, max_: User, northwind: ServiceAgreement
+) -> None:
+    cast.colleague("max2", "Max Weber", roles.OPERATOR)
+    northwind.owner = max_
+    cast.save(northwind)
+    page, browser = list_of("agreements_serviceagreement"), browser_of(ada)
+    shown = text_of(browser.get(page))
+    assert "Max Weber (max)" in shown
+    address = next(part for part in shown.split('data-suggest="')[1:] if "field_name=owner" in part).split('"')[0]
+    suggested = browser.get(f"{html.unescape(address)}&term=weber+max").json()["results"]
+    assert [one["text"] for one in suggested] == ["Max Weber (max)", "Max Weber (max2)"]
+    assert listed(browser, "agreements_serviceagreement", owner="Max Weber (max)") == [northwind]
+    assert listed(browser, "agreements_serviceagreement", owner="Max Weber (max2)") == []
 
 
 def test_a_list_says_who_answers_and_when_it_is_due_for_whom(
@@ -412,7 +428,7 @@ def test_actions_are_handed_over_and_finished_together(
     )
     name = "reviews_correctiveaction"
     done = do(browser, name, "hand-over-many", first, owner=max_.pk, due_on="2027-02-28", reason="Olga is away")
-    assert said(done)[first] == (True, "olga → max; 31 Jan 2027 → 28 Feb 2027")
+    assert said(done)[first] == (True, "Olga Petrova (olga) → Max Weber (max); 31 Jan 2027 → 28 Feb 2027")
     nothing = press(browser, name, "hand-over-many", second, owner=olga.pk, due_on="", step="preview")
     assert said(nothing)[second] == (False, "Nothing would change.")
     typed = {"done_on": "2026-11-24", "evidence": "Change 4711"}
