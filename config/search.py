@@ -98,24 +98,6 @@ class FoundByWords(AuditedQuerySet[Row]):
 # ── for migrations ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def fold_all(app_label: str, model_name: str, name: str) -> RunPython:
-    """A step that fills the folded field `name` of the rows that are there."""
-
-    def step(apps: Any, schema_editor: Any) -> None:
-        model = apps.get_model(app_label, model_name)
-        field = model._meta.get_field(name)
-        some: list[Any] = []
-        for row in model.objects.only("pk", *field.of).iterator(chunk_size=1000):
-            field.pre_save(row, False)
-            some.append(row)
-            if len(some) == 1000:
-                model.objects.bulk_update(some, [name])
-                some.clear()
-        model.objects.bulk_update(some, [name])
-
-    return RunPython(step, RunPython.noop)
-
-
 def trigram_index(index: str, table: str, column: str) -> RunPython:
     """A step that makes the index behind `holding` on PostgreSQL; SQLite reads the table, which is quick enough there.
 

@@ -26,23 +26,10 @@ from tests.services.smtp import SmtpSink
 pytest_plugins = ["tests.services.fixtures", "tests.journeys.seeded"]
 
 ROLE_MIGRATIONS = (
-    "config.migrations.0002_roles",
-    "config.migrations.0005_export_roles",
-    "config.migrations.0009_event_roles",
-    "config.migrations.0014_concern_roles",
-    "config.migrations.0023_browser_report_roles",
-    "agreements.migrations.0003_roles",
-    "agreements.migrations.0007_definition_roles",
-    "agreements.migrations.0013_client_scope_roles",
-    "agreements.migrations.0016_pseudonymise_roles",
-    "incidents.migrations.0002_roles",
-    "incidents.migrations.0005_delivery_roles",
-    "incidents.migrations.0008_message_template_roles",
-    "incidents.migrations.0018_reduce_roles",
-    "incidents.migrations.0027_intake_roles",
-    "reviews.migrations.0002_roles",
-    "reviews.migrations.0011_document_roles",
-    "reviews.migrations.0017_statement_roles",
+    "config.migrations.0002_grants",
+    "agreements.migrations.0003_grants",
+    "incidents.migrations.0002_grants",
+    "reviews.migrations.0002_grants",
 )
 
 

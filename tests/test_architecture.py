@@ -162,7 +162,6 @@ BULK_WRITES = {
         "config/audit/giving_up.py",
         "type(row)._base_manager.filter(pk=row.pk).update",
     ): "a row of the trail, in which the mark alone can stand; GivenUp tells of it",
-    ("config/search.py", "model.objects.bulk_update"): "a migration's: text that is derived, and has no trail",
     ("config/audit/seals.py", "SealedRange.objects.bulk_create"): "a seal is its own record, and is sealed by the next",
     ("incidents/notices.py", "Notice.objects.bulk_create"): "a new row is its own record: frozen, with made_at",
     ("incidents/notices.py", "Deadline.objects.bulk_update"): "the queue's cursor, which is no act of anybody",

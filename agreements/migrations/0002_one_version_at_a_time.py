@@ -1,6 +1,7 @@
 """The database itself refuses two versions of one agreement that are in force at the same instant.
 
 By a trigger on both databases: PostgreSQL's exclusion constraint would need an extension that not every server has.
+SQLite loses it whenever the table is made anew there, so a later migration that does so calls `add` again.
 """
 
 from __future__ import annotations
@@ -54,6 +55,7 @@ def remove(apps: Any, schema_editor: Any) -> None:
 
 
 class Migration(migrations.Migration):
-    dependencies = [("agreements", "0003_roles")]
+    replaces = [("agreements", "0004_one_version_at_a_time"), ("agreements", "0010_one_version_at_a_time_again")]
+    dependencies = [("agreements", "0015_erased")]
 
     operations = [migrations.RunPython(add, remove)]
