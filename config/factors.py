@@ -1,4 +1,5 @@
-"""The second factor of those who sign in with a password: an app's codes, and recovery codes for when it is lost.
+"""The second factor of those who sign in with a password: an app's codes, passkeys (config/passkeys.py), and recovery
+codes for when those are lost.
 
 django-allauth keeps them and computes; what is secret of them is kept encrypted. The pages are ours (config/admin/
 factors.py), and a code, once it was taken, is never taken again, whichever process is asked.
@@ -122,10 +123,15 @@ def add_app(user: User, secret: str, code: str) -> bool:
     factor = totp.TOTP.activate(user, secret).instance
     factor.data["counter"] = counter
     factor.save(update_fields=["data"])
-    events.record(EventKind.FACTOR_ADDED, about=user, what="app")
+    added(user, "app")
+    return True
+
+
+def added(user: User, what: str) -> None:
+    """What is to be told of a new one, and done besides: the first brings recovery codes."""
+    events.record(EventKind.FACTOR_ADDED, about=user, what=what)
     if not of(user).filter(type=Type.RECOVERY_CODES).exists():
         new_codes(user)
-    return True
 
 
 @transaction.atomic
@@ -148,7 +154,7 @@ def unused_codes(user: User) -> list[str]:
 def remove(user: User, factor: Any) -> None:
     """One of theirs; with the last that is asked for the recovery codes go, too."""
     factor.delete()
-    events.record(EventKind.FACTOR_REMOVED, about=user, what="app")
+    events.record(EventKind.FACTOR_REMOVED, about=user, what="passkey" if factor.type == Type.WEBAUTHN else "app")
     if not has_any(user):
         of(user).delete()
 
@@ -178,7 +184,8 @@ class DemandMiddleware:
 
 
 def _leads_to_one(path: str) -> bool:
-    return path.startswith(reverse("admin:second_factor")) or path == reverse("admin:logout")
+    ways = (reverse("admin:logout"), reverse("admin:passkey_challenge", args=["add"]))
+    return path.startswith(reverse("admin:second_factor")) or path in ways
 
 
 def demand(request: HttpRequest, user: User) -> None:

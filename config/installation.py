@@ -19,7 +19,7 @@ EXAMPLES_RELAY = "mail.example.com"  # as in .env.example
 
 def refuse_what_is_unsafe(settings: Mapping[str, Any]) -> None:
     """Raises ImproperlyConfigured with a sentence for each thing that is wrong; no sentence shows a secret."""
-    if found := [*_secrets(settings), *(_of_what_others_reach(settings) if is_reached(settings) else ())]:
+    if found := [*_of_any(settings), *(_of_what_others_reach(settings) if is_reached(settings) else ())]:
         raise ImproperlyConfigured(" ".join(found))
 
 
@@ -37,7 +37,18 @@ def _host(settings: Mapping[str, Any]) -> str:
     return urlsplit(settings["PUBLIC_URL"]).hostname or ""
 
 
-def _secrets(settings: Mapping[str, Any]) -> Iterator[str]:
+def can_have_passkeys(address: str) -> bool:
+    """Browsers bind them to the name of a host, never to a number, and take one without TLS for this machine alone."""
+    url = urlsplit(address)
+    host = url.hostname or ""
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    return url.scheme == "https" and "." in host and not host.replace(".", "").isdecimal() and ":" not in host
+
+
+def _of_any(settings: Mapping[str, Any]) -> Iterator[str]:
+    if settings["PASSKEYS"] and not can_have_passkeys(settings["PUBLIC_URL"]):
+        yield "PASSKEYS is on, and PUBLIC_URL is not https:// with a host’s name. Correct it, or leave PASSKEYS out."
     if settings["SEAL_KEY"] in (settings["SECRET_KEY"], *settings["SECRET_KEY_FALLBACKS"]):
         yield "SEAL_KEY is the same as SECRET_KEY. Make another one: who has the one must not have the other."
 

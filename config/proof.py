@@ -23,13 +23,16 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
 
+from config import passkeys
 from config.audit import events
 from config.models import EventKind, User
+from config.passkeys import Purpose
 
 PROVED = "proved_at"
 PREFIX = "proof"  # of the fields that are ours, among those of the page that asked
 ASKED_FOR = f"{PREFIX}-method"  # that the question interrupted
 CAME_FROM = f"{PREFIX}-from"
+ANSWER = f"{PREFIX}-credential"  # of a passkey
 
 View = Callable[..., HttpResponseBase]
 
@@ -45,9 +48,10 @@ def is_fresh(request: HttpRequest) -> bool:
 
 
 class ProofForm(forms.Form):
-    """Takes the password of whoever is signed in. Wrong ones count like those of a sign-in."""
+    """Takes the password of whoever is signed in, or a passkey. Wrong ones count like those of a sign-in."""
 
     prefix = PREFIX
+    how = "password"  # a code of the trail
     password = forms.CharField(
         label=_("Password"),
         strip=False,
@@ -62,10 +66,18 @@ class ProofForm(forms.Form):
         if not self._user.has_usable_password():
             self.fields["password"].label = _("Code of your second factor")
 
+    @property
+    def takes_passkey(self) -> bool:
+        return passkeys.are_offered_to(self._user, Purpose.PROOF)
+
     def clean_password(self) -> str:
-        from config.sign_in import checked_code, locked_out  # which tells us of who signs in
+        from config.sign_in import checked_code, checked_passkey, locked_out  # which tells us of who signs in
 
         name, typed = self._user.get_username(), str(self.cleaned_data["password"])
+        if answer := self.data.get(ANSWER):
+            checked_passkey(self._request, Purpose.PROOF, answer, User.objects.get(username=name))
+            self.how = "passkey"
+            return typed
         if not self._user.has_usable_password():
             checked_code(self._request, User.objects.get(username=name), typed)
             return typed
@@ -97,7 +109,7 @@ def _asking(view: View, methods: tuple[str, ...]) -> View:
                 return _question(request, form, method or str(request.method))
             prove(request)
             user: Any = request.user  # the site lets nobody in who is not signed in
-            events.record(EventKind.CONFIRMED, about=user, name=user.username, how="password")
+            events.record(EventKind.CONFIRMED, about=user, name=user.username, how=form.how)
         if method and method != "POST":  # a browser that is sent to a file stays where it is
             return _answer(request, {"file": request.get_full_path(), "came_from": request.POST.get(CAME_FROM, "")})
         if method:

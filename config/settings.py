@@ -132,6 +132,7 @@ NOTICE_BODY_DAYS = env.days_kept("NOTICE_BODY_DAYS")
 AUTH_USER_MODEL = "config.User"
 AUTHENTICATION_BACKENDS = ["config.sign_in.RoleBackend"]
 LOGIN_URL = "admin:login"
+LOGIN_REDIRECT_URL = "admin:index"  # of whoever asked to be led elsewhere
 SIGN_IN_FAILURES = env.whole_number("SIGN_IN_FAILURES", 5)  # in a row under one name from one address, then a lock
 SIGN_IN_LOCK_MINUTES = env.whole_number("SIGN_IN_LOCK_MINUTES", 15)
 SESSION_IDLE_MINUTES = env.whole_number("SESSION_IDLE_MINUTES", 480)  # a shift; what a page does by itself is no act
@@ -140,8 +141,10 @@ SESSION_COOKIE_AGE = SESSION_HOURS * 3600
 PROOF_MINUTES = env.whole_number("PROOF_MINUTES", 15)  # then who it is is asked again before what weighs most
 # Of whom a second factor is demanded after the password: of all, or of some roles. Everybody else may add one.
 SECOND_FACTOR = env.some_of("SECOND_FACTOR", ("all", "operator", "manager", "auditor", "administrator"))
+# Whether people may sign in by passkeys, which are bound to the host of PUBLIC_URL.
+PASSKEYS = env.flag("PASSKEYS", installation.can_have_passkeys(PUBLIC_URL))
 MFA_ADAPTER = "config.factors.Adapter"
-MFA_SUPPORTED_TYPES = ["totp", "recovery_codes"]
+MFA_SUPPORTED_TYPES = ["totp", "recovery_codes", "webauthn"]
 MFA_TOTP_TOLERANCE = 1  # steps of 30 seconds, for clocks that are not right
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}

@@ -11,6 +11,7 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib.admin.forms import AdminAuthenticationForm
+from django.contrib.auth import login
 from django.contrib.auth.backends import ModelBackend
 from django.contrib.auth.forms import AuthenticationForm
 from django.contrib.auth.signals import user_logged_in, user_logged_out, user_login_failed
@@ -23,10 +24,11 @@ from django.utils.crypto import constant_time_compare
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
-from config import factors, guessing, proof, sessions
+from config import factors, guessing, passkeys, proof, sessions
 from config.audit import events
 from config.history import acting
 from config.models import EventKind, User
+from config.passkeys import Purpose
 
 WAITING = "waiting_for_a_code"  # in the session of whoever has given the right password
 PATIENCE = 300  # seconds
@@ -83,7 +85,22 @@ def locked_out(typed: str) -> ValidationError | None:
 
 
 class SignInView(LoginView):
-    """Signs in whom the password is enough for; whoever has a second factor is asked for it first."""
+    """Signs in whom the password is enough for; whoever has a second factor is asked for it first.
+
+    A passkey that verifies who holds it is both at once.
+    """
+
+    def post(self, request: HttpRequest, *args: Any, **options: Any) -> HttpResponse:
+        if "credential" not in request.POST:
+            return super().post(request, *args, **options)
+        try:
+            user = checked_passkey(request, Purpose.ALONE, request.POST["credential"])
+        except ValidationError as refused:
+            form = self.get_form_class()(request)
+            return self.render_to_response(self.get_context_data(form=form, refused=refused.messages[0]))
+        note_how(request, "passkey_alone")
+        login(request, user, backend=BACKEND)
+        return HttpResponseRedirect(self.get_success_url())
 
     def form_valid(self, form: AuthenticationForm) -> HttpResponse:
         user: User = form.get_user()
@@ -126,6 +143,19 @@ def checked_code(request: HttpRequest, user: User, code: str) -> str:
         return how
     user_login_failed.send(__name__, credentials={"username": user.username}, request=request)
     raise locked_out(user.username) or ValidationError(_("This code is wrong, or it was used already."))
+
+
+def checked_passkey(request: HttpRequest, purpose: Purpose, answer: str, user: User | None = None) -> User:
+    """Whose passkey gave the answer: `user`, if it is known who it has to be. Raises ValidationError like the above."""
+    account = user or passkeys.holder(answer)
+    name = account.username if account else ""
+    if refusal := locked_out(name):
+        raise refusal
+    may_sign_in = settings.PASSKEYS and account is not None and account.is_active and account.is_staff
+    if account is not None and may_sign_in and passkeys.check(request, purpose, account, answer):
+        return account
+    user_login_failed.send(__name__, credentials={"username": name}, request=request)
+    raise locked_out(name) or ValidationError(_("This passkey was not accepted."))
 
 
 # ── the record: the framework says it by signals, which is the one way to hear it from every caller ─────────────────

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Literal, cast
 
+from django import conf
 from django.contrib import admin
 from django.contrib.auth import REDIRECT_FIELD_NAME
 from django.contrib.auth.decorators import login_not_required
@@ -150,6 +151,7 @@ class DueNoticeSite(admin.AdminSite):
             "title": _("Log in"),
             "app_path": request.get_full_path(),
             "username": request.user.get_username(),
+            "has_passkeys": conf.settings.PASSKEYS,
             **(extra_context or {}),
         }
         if REDIRECT_FIELD_NAME not in request.GET and REDIRECT_FIELD_NAME not in request.POST:

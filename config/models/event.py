@@ -78,6 +78,8 @@ CODES: dict[str, str | Promise] = {
     "app": _("authenticator app"),
     "recovery": _("recovery code"),
     "codes": _("recovery codes"),
+    "passkey": _("passkey"),
+    "passkey_alone": _("passkey, without a password"),
     "idle": _("nothing was done in it for too long"),
     "old": _("it was as old as a session may become"),
     "undecided": _("what is kept of it is not signed by our key"),

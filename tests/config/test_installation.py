@@ -33,6 +33,7 @@ def settings_of(**other: Any) -> dict[str, Any]:
         "DATABASES": {"default": {"ENGINE": POSTGRES}},
         "REDIS_URL": "redis://127.0.0.1:6379/0",
         "WEB_CONCURRENCY": 4,
+        "PASSKEYS": False,
         **other,
     }
 
@@ -51,6 +52,27 @@ def test_what_is_safe_starts() -> None:
     installation.refuse_what_is_unsafe(settings_of())
     installation.refuse_what_is_unsafe(settings_of(**ON_SQLITE, REDIS_URL="", WEB_CONCURRENCY=1))
     installation.refuse_what_is_unsafe(settings_of(ALLOWED_HOSTS=[".northwind.test"]))
+
+
+@pytest.mark.parametrize(
+    ("address", "can"),
+    [
+        ("https://notices.northwind.test", True),
+        ("http://localhost:8000", True),
+        ("http://notices.northwind.test", False),
+        ("https://notices", False),
+        ("https://192.0.2.7", False),
+        ("https://[2001:db8::1]:8443", False),
+        ("http://127.0.0.1:8000", False),
+    ],
+)
+def test_passkeys_are_demanded_only_where_browsers_know_them(address: str, can: bool) -> None:
+    assert installation.can_have_passkeys(address) is can
+    host = {"PUBLIC_URL": address, "ALLOWED_HOSTS": ["*"], "PASSKEYS": True}
+    if can and address.startswith("https"):
+        installation.refuse_what_is_unsafe(settings_of(**host))
+    if not can:
+        assert "PASSKEYS is on, and PUBLIC_URL is not https:// with a host’s name." in refused(**host)
 
 
 @pytest.mark.parametrize(

@@ -32,6 +32,7 @@ OWN = {
     "admin:settings": {"config_user", "config_historicaluser", "config_historicaluser_groups"},
     "admin:second_factor": {"mfa_authenticator"},
     "admin:second_factor_app": {"mfa_authenticator"},
+    "admin:second_factor_passkey": {"mfa_authenticator"},
     "admin:saved_filters": {"config_savedfilter"},
     "admin:password_change": {"config_user"},
     "admin:incidents_intaketoken_calendar": {"incidents_calendarfeed", "incidents_historicalcalendarfeed"},
@@ -94,8 +95,8 @@ def value_of(name: str, route: str) -> str:
         return str(ContentType.objects.get_for_model(Client).pk)
     if name == "request_id":
         return str(Client.history.earliest().request_id)
-    if name in ("moment", "table"):
-        return {"moment": "overdue", "table": "kinds"}[name]
+    if name in ("moment", "table", "purpose"):
+        return {"moment": "overdue", "table": "kinds", "purpose": "proof"}[name]
     if name in ("client_id", "deadline_id"):
         return str({"client_id": Client, "deadline_id": Deadline}[name]._default_manager.earliest("pk").pk)
     if name in ("edition_id", "statement_id"):
