@@ -17,7 +17,7 @@ from django.db import connection
 from django.db.models import Q, QuerySet
 from django.utils.translation import gettext as _
 
-from config import doctor, health, installation, roles, times, zones
+from config import doctor, health, installation, openid, roles, times, zones
 from config.audit import canonical, seals
 from config.doctor import Finding, error, ok, warning
 from config.models import Event, EventKind, Seal, User
@@ -207,6 +207,22 @@ def broker_answers(now: dt.datetime) -> Iterator[Finding]:
             _("Redis may throw doorbells away when its memory is full."), _("Set its maxmemory-policy to noeviction.")
         )
     yield ok(_("Redis %(version)s answers.") % said)
+
+
+@doctor.register("single sign-on", reaches_out=True, asks_database=False)
+def provider_answers(now: dt.datetime) -> Iterator[Finding]:
+    if not openid.is_on():
+        yield ok(_("It is switched off."))
+        return
+    try:
+        openid.about_provider(anew=True)
+    except openid.Unanswered as trouble:
+        yield error(
+            _("The provider of single sign-on cannot be used: %(why)s.") % {"why": trouble},
+            _("Correct OIDC_ISSUER, or see to it that this machine reaches it. Until then only passwords sign in."),
+        )
+    else:
+        yield ok(_("The provider answers: %(issuer)s.") % {"issuer": settings.OIDC_ISSUER})
 
 
 # ── the trail ───────────────────────────────────────────────────────────────────────────────────────────────────────

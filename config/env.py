@@ -111,6 +111,17 @@ def some_of(name: str, allowed: Sequence[str]) -> list[str]:
     return found
 
 
+def roles_of_groups(name: str, roles: Sequence[str]) -> list[tuple[str, str]]:
+    """Groups of another system with the role that each gives, written group:role with commas; by default none."""
+    found = [(group.strip(), role.strip()) for group, _colon, role in (word.rpartition(":") for word in words(name))]
+    for group, role in found:
+        if not group or role not in roles:
+            raise ImproperlyConfigured(
+                f"{name} has {group}:{role}. Write group:role with commas, of the roles {', '.join(roles)}."
+            )
+    return found
+
+
 #: A server or a network that is gone is noticed in seconds, instead of after the minutes or hours that TCP would wait.
 #: A worker that is gone, or frozen, in the middle of a transaction keeps the others from the rows that it locked no
 #: longer than that either: the server ends its session.

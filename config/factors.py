@@ -31,6 +31,7 @@ from config.models import EventKind, User
 
 EVERYBODY = "all"
 MUST_ADD = "must_add_a_factor"  # in a session: it may do nothing else before
+ASKED_ELSEWHERE = "second_factor_asked_by_provider"  # in a session: this one asks for none
 ISSUER = "Due Notice"
 Type = Authenticator.Type
 
@@ -190,5 +191,5 @@ def _leads_to_one(path: str) -> bool:
 
 def demand(request: HttpRequest, user: User) -> None:
     """Somebody has just signed in."""
-    if is_demanded_of(user) and not has_any(user):
+    if is_demanded_of(user) and not has_any(user) and not request.session.get(ASKED_ELSEWHERE):
         request.session[MUST_ADD] = True

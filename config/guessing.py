@@ -25,6 +25,7 @@ from config.audit import events
 from config.history import Caller, acting, current_act
 from config.models import Event, EventKind, User
 
+FAILED = (EventKind.SIGN_IN_FAILED, EventKind.SSO_REFUSED)
 #: How many times SIGN_IN_FAILURES each of them takes.
 ALLOWANCE = {EventKind.LOCKED_OUT: 1, EventKind.ADDRESS_LOCKED: 4, EventKind.NAME_LOCKED: 10}
 SHOWN_OF_UNKNOWN = 2  # characters
@@ -72,7 +73,7 @@ class Lock:
         most = settings.SIGN_IN_FAILURES * ALLOWANCE[self.kind]
         found = self._events()
         if self.kind != EventKind.LOCKED_OUT:
-            return found.filter(kind=EventKind.SIGN_IN_FAILED).count() >= most
+            return found.filter(kind__in=FAILED).count() >= most
         in_a_row = (EventKind.SIGNED_IN, EventKind.CONFIRMED, EventKind.SIGN_IN_FAILED, self.kind)
         latest = found.filter(kind__in=in_a_row).values_list("kind", flat=True)[:most]
         return list(latest).count(EventKind.SIGN_IN_FAILED) >= most
@@ -112,6 +113,13 @@ def holding(typed: str) -> tuple[Lock, int] | None:
         if (seconds := lock.seconds) and not (lock.is_anywhere and _is_familiar(account)):
             return lock, seconds
     return None
+
+
+def holding_address() -> tuple[Lock, int] | None:
+    """The lock that keeps everybody out who comes from here, where one is to prove nothing that could be guessed."""
+    address = current_act().address
+    lock = Lock(EventKind.ADDRESS_LOCKED, "", address or "")
+    return (lock, seconds) if address and (seconds := lock.seconds) else None
 
 
 def in_force() -> list[tuple[Event, Lock]]:

@@ -19,7 +19,8 @@ EXAMPLES_RELAY = "mail.example.com"  # as in .env.example
 
 def refuse_what_is_unsafe(settings: Mapping[str, Any]) -> None:
     """Raises ImproperlyConfigured with a sentence for each thing that is wrong; no sentence shows a secret."""
-    if found := [*_of_any(settings), *(_of_what_others_reach(settings) if is_reached(settings) else ())]:
+    of_any = (*_of_any(settings), *_of_single_sign_on(settings))
+    if found := [*of_any, *(_of_what_others_reach(settings) if is_reached(settings) else ())]:
         raise ImproperlyConfigured(" ".join(found))
 
 
@@ -31,6 +32,13 @@ def is_reached(settings: Mapping[str, Any]) -> bool:
 
 def is_this_machine(host: str) -> bool:
     return host.strip("[]") in ("localhost", "::1") or host.endswith(".localhost") or host.startswith("127.")
+
+
+def is_private(address: str) -> bool:
+    """Whether nobody on the way can read what is sent there."""
+    url = urlsplit(address)
+    host = url.hostname or ""
+    return bool(host) and (url.scheme == "https" or (url.scheme == "http" and is_this_machine(host)))
 
 
 def _host(settings: Mapping[str, Any]) -> str:
@@ -51,6 +59,25 @@ def _of_any(settings: Mapping[str, Any]) -> Iterator[str]:
         yield "PASSKEYS is on, and PUBLIC_URL is not https:// with a host’s name. Correct it, or leave PASSKEYS out."
     if settings["SEAL_KEY"] in (settings["SECRET_KEY"], *settings["SECRET_KEY_FALLBACKS"]):
         yield "SEAL_KEY is the same as SECRET_KEY. Make another one: who has the one must not have the other."
+
+
+#: What single sign-on cannot do without.
+OIDC_NEEDS = ("OIDC_ISSUER", "OIDC_CLIENT_ID", "OIDC_CLIENT_SECRET", "OIDC_DOMAINS")
+
+
+def _of_single_sign_on(settings: Mapping[str, Any]) -> Iterator[str]:
+    missing = [name for name in OIDC_NEEDS if not settings[name]]
+    if len(missing) == len(OIDC_NEEDS):
+        for switch in ("OIDC_ROLES", "OIDC_MAKES_ACCOUNTS", "OIDC_SECOND_FACTOR", "OIDC_ONLY"):
+            if settings[switch]:
+                yield f"{switch} is set, and OIDC_ISSUER is not. Name the provider, or leave {switch} out."
+        return
+    if missing:
+        yield f"Single sign-on is half set: {', '.join(missing)} missing. Set all of {', '.join(OIDC_NEEDS)}, or none."
+    if settings["OIDC_ISSUER"] and not is_private(settings["OIDC_ISSUER"]):
+        yield "OIDC_ISSUER does not begin with https://. Whoever is on the way could sign in as anybody."
+    if settings["OIDC_MAKES_ACCOUNTS"] and not settings["OIDC_ROLES"]:
+        yield "OIDC_MAKES_ACCOUNTS is on, and OIDC_ROLES gives new accounts no role. Set both, or neither."
 
 
 def _of_what_others_reach(settings: Mapping[str, Any]) -> Iterator[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django import forms
+from django.conf import settings
 from django.contrib import admin, messages
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
@@ -77,6 +78,7 @@ def page(request: HttpRequest) -> HttpResponse:
         "title": _now("Your settings"),
         "form": form,
         "zones": zones.names(),
+        "has_single_sign_on": bool(settings.OIDC_ISSUER),
         "links": [link for link in LINKS if link.is_for(request)],
     }
     return TemplateResponse(request, "admin/settings.html", context)

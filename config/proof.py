@@ -23,7 +23,7 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
 
-from config import passkeys
+from config import factors, passkeys, single_sign_on
 from config.audit import events
 from config.models import EventKind, User
 from config.passkeys import Purpose
@@ -62,9 +62,18 @@ class ProofForm(forms.Form):
     def __init__(self, *args: Any, request: HttpRequest, **options: Any) -> None:
         self._request = request
         self._user: User = request.user  # type: ignore[assignment]  # the site lets nobody in who is not signed in
+        self.is_linked = single_sign_on.is_linked(self._user)
         super().__init__(*args, **options)
         if not self._user.has_usable_password():
             self.fields["password"].label = _("Code of your second factor")
+            if self.is_linked and not factors.has_any(self._user):
+                del self.fields["password"]  # the provider alone can say who they are
+
+    def clean(self) -> dict[str, Any]:
+        """Who has confirmed it at the provider meanwhile is not asked, so this is never the answer."""
+        if "password" not in self.fields:
+            raise ValidationError(_("You have not confirmed it yet."))
+        return self.cleaned_data
 
     @property
     def takes_passkey(self) -> bool:

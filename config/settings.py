@@ -53,9 +53,10 @@ CONTENT_SECURITY_POLICY = {"DIRECTIVES": content_policy.PAGES}
 
 # ── what it is made of ──────────────────────────────────────────────────────────────────────────────────────────────
 INSTALLED_APPS = [
-    "allauth",  # with its next two before ours, which takes their admin pages away
+    "allauth",  # with its next three before ours, which takes their admin pages away
     "allauth.account",
     "allauth.mfa",
+    "allauth.socialaccount",
     "config.apps.ConfigApp",
     "config.apps.DueNoticeAdmin",
     "django.contrib.auth",
@@ -146,6 +147,19 @@ PASSKEYS = env.flag("PASSKEYS", installation.can_have_passkeys(PUBLIC_URL))
 MFA_ADAPTER = "config.factors.Adapter"
 MFA_SUPPORTED_TYPES = ["totp", "recovery_codes", "webauthn"]
 MFA_TOTP_TOLERANCE = 1  # steps of 30 seconds, for clocks that are not right
+# Single sign-on by OpenID Connect, where an issuer is named (docs/sign-in.md).
+OIDC_ISSUER = env.web_address("OIDC_ISSUER")
+OIDC_CLIENT_ID = env.text("OIDC_CLIENT_ID", "")
+OIDC_CLIENT_SECRET = env.text("OIDC_CLIENT_SECRET", "")
+OIDC_LABEL = env.text("OIDC_LABEL", "")  # of the button
+OIDC_DOMAINS = [domain.lower() for domain in env.words("OIDC_DOMAINS")]  # of addresses that accounts are linked by
+OIDC_GROUPS_CLAIM = env.text("OIDC_GROUPS_CLAIM", "groups")
+OIDC_ROLES = env.roles_of_groups("OIDC_ROLES", ("operator", "manager", "auditor", "administrator"))
+OIDC_MAKES_ACCOUNTS = env.flag("OIDC_MAKES_ACCOUNTS")  # for whom a group gives a role, and who has none here
+OIDC_SECOND_FACTOR = env.flag("OIDC_SECOND_FACTOR")  # whether the provider asks everybody for one, so that we do not
+OIDC_ONLY = env.flag("OIDC_ONLY")  # whether passwords and passkeys are for administrators alone
+SOCIALACCOUNT_ADAPTER = "config.openid.Adapter"
+SOCIALACCOUNT_REQUESTS_TIMEOUT = 5  # seconds for which somebody waits who signs in
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
     for name in (

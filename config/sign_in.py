@@ -6,7 +6,7 @@ The locks themselves are in config/guessing.py.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from django.conf import settings
@@ -24,7 +24,7 @@ from django.utils.crypto import constant_time_compare
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
-from config import factors, guessing, passkeys, proof, sessions
+from config import factors, guessing, passkeys, proof, roles, sessions
 from config.audit import events
 from config.history import acting
 from config.models import EventKind, User
@@ -54,7 +54,11 @@ class RoleBackend(ModelBackend):
 
 
 class SignInForm(AdminAuthenticationForm):
-    """Django's own, which says for how long a name is locked."""
+    """Django's own, which says for how long a name is locked, and whose passwords are taken."""
+
+    def confirm_login_allowed(self, user: Any) -> None:
+        super().confirm_login_allowed(user)
+        refuse_who_comes_from_provider(user)
 
     def get_invalid_login_error(self) -> ValidationError:
         return locked_out(self.cleaned_data.get("username") or "") or super().get_invalid_login_error()
@@ -62,7 +66,16 @@ class SignInForm(AdminAuthenticationForm):
 
 def locked_out(typed: str) -> ValidationError | None:
     """For how long nobody can sign in under this name from here, as a sentence; mostly None."""
-    if (found := guessing.holding(typed)) is None:
+    return _told(guessing.holding(typed))
+
+
+def address_locked() -> ValidationError | None:
+    """The same, of whoever comes from here."""
+    return _told(guessing.holding_address())
+
+
+def _told(found: tuple[guessing.Lock, int] | None) -> ValidationError | None:
+    if found is None:
         return None
     lock, seconds = found
     minutes = -(-seconds // 60)
@@ -81,6 +94,13 @@ def locked_out(typed: str) -> ValidationError | None:
     return ValidationError(said % {"minutes": minutes}, code="locked")
 
 
+def refuse_who_comes_from_provider(user: User) -> None:
+    """Where single sign-on is the only way in administrators have others, for the day on which it fails."""
+    is_bound = settings.OIDC_ONLY and not user.is_superuser
+    if is_bound and not user.groups.filter(name=roles.ADMINISTRATOR).exists():
+        raise ValidationError(_("Only administrators sign in this way. Use single sign-on."), code="sso_only")
+
+
 # ── after the password, the second factor ───────────────────────────────────────────────────────────────────────────
 
 
@@ -95,6 +115,7 @@ class SignInView(LoginView):
             return super().post(request, *args, **options)
         try:
             user = checked_passkey(request, Purpose.ALONE, request.POST["credential"])
+            refuse_who_comes_from_provider(user)
         except ValidationError as refused:
             form = self.get_form_class()(request)
             return self.render_to_response(self.get_context_data(form=form, refused=refused.messages[0]))
@@ -106,13 +127,27 @@ class SignInView(LoginView):
         user: User = form.get_user()
         if not factors.has_any(user):
             return super().form_valid(form)
-        self.request.session[WAITING] = {
-            "user": user.pk,
-            "password": user.get_session_auth_hash(),
-            "until": int(time.time()) + PATIENCE,
-            "goes_to": self.get_success_url(),
-        }
-        return HttpResponseRedirect(reverse("admin:login_second"))
+        return wait(self.request, user, self.get_success_url())
+
+
+def wait(request: HttpRequest, user: User, goes_to: str) -> HttpResponse:
+    """Ask for the second factor whoever has given the first."""
+    request.session[WAITING] = {
+        "user": user.pk,
+        "password": user.get_session_auth_hash(),
+        "until": int(time.time()) + PATIENCE,
+        "goes_to": goes_to,
+    }
+    return HttpResponseRedirect(reverse("admin:login_second"))
+
+
+def enter_from_provider(request: HttpRequest, user: User, goes_to: str) -> HttpResponse:
+    """Sign in whom single sign-on has admitted: at once where the provider asks for a second factor itself."""
+    if factors.has_any(user) and not settings.OIDC_SECOND_FACTOR:
+        return wait(request, user, goes_to)
+    note_how(request, "sso")
+    login(request, user, backend=BACKEND)
+    return HttpResponseRedirect(goes_to)
 
 
 def waiting(request: HttpRequest) -> tuple[User, str] | None:
@@ -165,9 +200,10 @@ def checked_passkey(request: HttpRequest, purpose: Purpose, answer: str, user: U
 def _signed_in(request: HttpRequest, user: User, **_options: Any) -> None:
     sessions.begin(request)
     proof.prove(request)
+    how = getattr(request, _HOW, "password")
+    request.session[factors.ASKED_ELSEWHERE] = how == "sso" and settings.OIDC_SECOND_FACTOR
     factors.demand(request, user)
     with acting(user):
-        how = getattr(request, _HOW, "password")
         events.record(EventKind.SIGNED_IN, about=user, name=user.username, how=how)
 
 
@@ -187,6 +223,16 @@ def _failed(credentials: Mapping[str, Any], **_options: Any) -> None:
     account = guessing.account_of(typed)
     name = guessing.shown(typed, account)
     events.record(EventKind.SIGN_IN_FAILED, about=account, name=name)
-    for lock in guessing.locks_on(name):
+    _lock(guessing.locks_on(name), name, account)
+
+
+def refused_by_provider(name: str, why: str) -> None:
+    """Single sign-on has admitted nobody. It counts for the lock on the address alone: no password was guessed."""
+    events.record(EventKind.SSO_REFUSED, name=name, why=why)
+    _lock((lock for lock in guessing.locks_on(name) if lock.kind == EventKind.ADDRESS_LOCKED), name, None)
+
+
+def _lock(locks: Iterable[guessing.Lock], name: str, account: User | None) -> None:
+    for lock in locks:
         if lock.is_deserved:
             events.record(lock.kind, about=account, name=name, minutes=settings.SIGN_IN_LOCK_MINUTES)

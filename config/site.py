@@ -142,7 +142,8 @@ class DueNoticeSite(admin.AdminSite):
     @method_decorator(login_not_required)
     def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """Django's own, which asks for the second factor after the password, and says for how long a name is locked."""
-        from config.sign_in import SignInForm, SignInView  # knows models, which are there only now
+        from config.admin import single_sign_on  # knows models, which are there only now
+        from config.sign_in import SignInForm, SignInView
 
         if request.method == "GET" and self.has_permission(request):
             return HttpResponseRedirect(reverse("admin:index"))
@@ -152,6 +153,7 @@ class DueNoticeSite(admin.AdminSite):
             "app_path": request.get_full_path(),
             "username": request.user.get_username(),
             "has_passkeys": conf.settings.PASSKEYS,
+            "sso": single_sign_on.way_in(request),
             **(extra_context or {}),
         }
         if REDIRECT_FIELD_NAME not in request.GET and REDIRECT_FIELD_NAME not in request.POST:
@@ -164,13 +166,13 @@ class DueNoticeSite(admin.AdminSite):
 
     def get_urls(self) -> list[URLPattern | URLResolver]:
         from config import saved_filters  # knows models, which are there only now
-        from config.admin import data, factors, files, installation, locks, trail
+        from config.admin import data, factors, files, installation, locks, single_sign_on, trail
 
         settings = path("settings/", self.admin_view(own_settings.page), name=own_settings.PAGE)
         kept = path("saved-filters/<slug:page>/", self.admin_view(saved_filters.change), name="saved_filters")
         how_it_is = path("installation/", self.admin_view(installation.page), name=installation.PAGE)
         own = [settings, kept, how_it_is, *trail.urls(), *files.urls(), *data.urls(), *locks.urls(), *factors.urls()]
-        return [*own, *super().get_urls()]
+        return [*own, *single_sign_on.urls(), *super().get_urls()]
 
     def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
         """The board; asked for as a fragment, only its parts that change, for a page that is open already."""

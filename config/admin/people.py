@@ -7,6 +7,7 @@ from typing import Any
 
 from allauth.account.models import EmailAddress
 from allauth.mfa.models import Authenticator
+from allauth.socialaccount.models import SocialAccount, SocialApp, SocialToken
 from django import forms
 from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin
@@ -18,7 +19,7 @@ from django.urls import reverse
 from django.utils.decorators import method_decorator
 from django.utils.translation import gettext_lazy as _
 
-from config import factors, proof
+from config import factors, proof, single_sign_on
 from config.admin.base import AuditedModelAdmin
 from config.admin.reasons import ReasonForm
 from config.first_steps import Step, prefilled
@@ -27,8 +28,8 @@ from config.models import User
 from config.site import site
 
 # Roles are made by migrations; people get them on their own page, and their second factor in their settings. Their
-# address is a field of theirs.
-admin.site.unregister((Group, Authenticator, EmailAddress))
+# address is a field of theirs. Single sign-on is set in the environment.
+admin.site.unregister((Group, Authenticator, EmailAddress, SocialAccount, SocialApp, SocialToken))
 
 
 class PersonForm(ReasonForm, UserChangeForm):  # type: ignore[type-arg]
@@ -71,6 +72,30 @@ class ResetFactors(ActForm):
         return Done(_("The second factor is reset."))
 
 
+class Unlink(ActForm):
+    subject: User
+    slug = "unlink-single-sign-on"
+    label = _("Unlink single sign-on")
+    permission = "config.change_user"
+    needs_proof = True
+    reason = reason_field(help_text=_("Who asked for it, and how you know that it was them. Kept in the audit trail."))
+
+    @classmethod
+    def is_lawful(cls, subject: User) -> bool:
+        return single_sign_on.is_linked(subject)
+
+    @classmethod
+    def is_in_scope(cls, subject: User, by: Any) -> bool:
+        return by.is_superuser or not subject.is_superuser
+
+    def explanation(self) -> Any:
+        return _("Whoever has their mail address at the provider then becomes them at the next sign-in.")
+
+    def act(self, *, now: dt.datetime) -> Done:
+        single_sign_on.unlink(self.subject, by=self.by, **self.cleaned_data)
+        return Done(_("Single sign-on is unlinked."))
+
+
 #: Tables below the form of a person, which floors above add.
 INLINES: list[type[admin.TabularInline[Any, Any]]] = []
 
@@ -80,7 +105,7 @@ class PersonAdmin(AuditedModelAdmin, UserAdmin):  # type: ignore[type-arg, misc]
     """People who sign in, with their roles. Somebody who leaves is deactivated, never deleted."""
 
     form = PersonForm
-    acts = (ResetFactors,)
+    acts = (ResetFactors, Unlink)
     instead_of_deleting = _("Take the tick from “Active” on the page of somebody who leaves.")
     list_display = ("username", "first_name", "last_name", "email", "is_active", "time_zone")
     list_filter = ("is_active", "groups")

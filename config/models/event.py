@@ -21,6 +21,9 @@ class EventKind(models.TextChoices):
     FACTOR_ADDED = "factor_added", _("Second factor added")
     FACTOR_REMOVED = "factor_removed", _("Second factor removed")
     FACTORS_RESET = "factors_reset", _("Second factor reset")
+    SSO_REFUSED = "sso_refused", _("Single sign-on refused")
+    SSO_LINKED = "sso_linked", _("Single sign-on linked")
+    SSO_UNLINKED = "sso_unlinked", _("Single sign-on unlinked")
     SESSION_ENDED = "session_ended", _("Session ended")
     LOCKED_OUT = "locked_out", _("Locked out")
     ADDRESS_LOCKED = "address_locked", _("Address locked")
@@ -48,6 +51,9 @@ SENTENCES: dict[str, str | Promise] = {
     EventKind.FACTOR_ADDED: _("A second factor was added: %(what)s."),
     EventKind.FACTOR_REMOVED: _("A second factor was removed: %(what)s."),
     EventKind.FACTORS_RESET: _("The second factor of “%(name)s” was taken away: %(why)s"),
+    EventKind.SSO_REFUSED: _("Single sign-on of %(name)s was refused: %(why)s"),
+    EventKind.SSO_LINKED: _("“%(name)s” was linked to the provider’s “%(subject)s”."),
+    EventKind.SSO_UNLINKED: _("The link of “%(name)s” to the provider was taken away: %(why)s"),
     EventKind.SESSION_ENDED: _("The session ended: %(why)s."),
     EventKind.ADDRESS_LOCKED: _("Sign-in from this address is locked for %(minutes)s minutes, under whatever name."),
     EventKind.NAME_LOCKED: _("Sign-in as “%(name)s” from addresses new to it is locked for %(minutes)s minutes."),
@@ -80,6 +86,18 @@ CODES: dict[str, str | Promise] = {
     "codes": _("recovery codes"),
     "passkey": _("passkey"),
     "passkey_alone": _("passkey, without a password"),
+    "sso": _("single sign-on"),
+    "sso_stale": _("This sign-in was not begun here, or too long ago."),
+    "sso_declined": _("The provider did not sign you in."),
+    "sso_token": _("What the provider answered does not prove who you are."),
+    "sso_unverified": _("The provider does not say that your mail address is verified."),
+    "sso_domain": _("Mail addresses of this domain are not let in."),
+    "sso_nobody": _("There is no account that could be linked to this mail address."),
+    "sso_linked": _("One of the two is linked already: the account here, or the one at the provider."),
+    "sso_closed": _("The account here is closed."),
+    "sso_role": _("There is no role for you here."),
+    "sso_other": _("At the provider you are not who is signed in here."),
+    "sso_not_anew": _("The provider does not say that it asked you again who you are."),
     "idle": _("nothing was done in it for too long"),
     "old": _("it was as old as a session may become"),
     "undecided": _("what is kept of it is not signed by our key"),

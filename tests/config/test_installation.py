@@ -34,6 +34,9 @@ def settings_of(**other: Any) -> dict[str, Any]:
         "REDIS_URL": "redis://127.0.0.1:6379/0",
         "WEB_CONCURRENCY": 4,
         "PASSKEYS": False,
+        **dict.fromkeys(("OIDC_ISSUER", "OIDC_CLIENT_ID", "OIDC_CLIENT_SECRET"), ""),
+        **dict.fromkeys(("OIDC_DOMAINS", "OIDC_ROLES"), ()),
+        **dict.fromkeys(("OIDC_MAKES_ACCOUNTS", "OIDC_SECOND_FACTOR", "OIDC_ONLY"), False),
         **other,
     }
 
