@@ -110,7 +110,7 @@ WITHOUT_HISTORY = {
 #: Of libraries, with a table that is written: why no history tells of it.
 OF_OTHERS = {
     "mfa.Authenticator": "secrets, which no history may keep; events tell of each that is added, removed or reset",
-    "socialaccount.SocialAccount": "who somebody is at the provider; events tell of each link that is made or taken away",
+    "socialaccount.SocialAccount": "who somebody is at the provider; events tell of each link",
     "socialaccount.SocialApp": "never written: the provider is set in the environment",
     "socialaccount.SocialToken": "never written: no token is kept",
     "account.EmailAddress": "never written: an address is a field of the account",
