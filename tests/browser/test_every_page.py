@@ -72,6 +72,8 @@ OUT_OF_REACH = {
     "admin:login": "seen by who has not signed in",
     "admin:login_second": "seen by who has given the password, and not yet the code",
     "admin:config_user_reset-second-factor": "nobody in this world has one",
+    "admin:config_user_unlink-single-sign-on": "nobody in this world is linked",
+    **{f"admin:{name}": "single sign-on is off" for name in ("sso", "sso_back", "sso_confirm", "sso_own")},
     "incidents:acknowledge": "seen by clients",
     "admin:incidents_sending_release": "while sending is held",
     **{
