@@ -120,6 +120,11 @@ def ada() -> User:
     return colleague("ada", "Ada Lind", roles.ADMINISTRATOR)
 
 
+def lea() -> User:
+    """Who is to be limited to some clients."""
+    return colleague("lea", "Lea Novak", roles.OPERATOR)
+
+
 def always_open(name: str = "Round the clock", time_zone: str = "UTC") -> ServiceCalendar:
     calendar = ServiceCalendar.objects.create(name=name, time_zone=time_zone)
     for weekday in range(7):

@@ -1,32 +1,30 @@
 """890 real incidents of 2016, replayed through the verbs: after every event the stored deadlines must be right.
 
-What is right is worked out a second time here, from the facts alone: `derived` reads one commitment of the agreement
-and all that is known of the incident so far, and knows nothing of incidents/deadlines.py or of what was stored.
+What is right is worked out a second time, from the facts alone (tests/journeys/owed.py).
 """
 
 from __future__ import annotations
 
 import datetime as dt
-import functools
 import json
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from enum import Enum
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 
 from agreements import presets
 from agreements.models import Client, Commitment, Obligation, ServiceAgreement, Severity, SpecialDay
-from agreements.terms import AgreedTerms, Plan, agreed_terms
+from agreements.terms import agreed_terms
 from config.models import User
 from incidents import lifecycle
 from incidents.lifecycle import Refused
 from incidents.models import Deadline, Incident, Pause, ReferenceCounter, Standing
 from incidents.models.incident import Status
 from tests import cast
+from tests.journeys.owed import Duty, Fact, Reading, What, derived
 
 RECORDED = Path(__file__).resolve().parents[3] / "shared" / "data" / "servicenow_incidents_2016.jsonl"
 
@@ -45,193 +43,6 @@ SOON = dt.timedelta(minutes=10)
 AS_RECORDED = {"1": Severity.CRITICAL, "2": Severity.HIGH, "3": Severity.MEDIUM, "4": Severity.LOW}
 #: Nine of ten are of priority 3. Read as critical, they start the duties that a quiet year leaves untouched.
 AS_IF_URGENT = {"3": Severity.CRITICAL, "4": Severity.HIGH, "2": Severity.MEDIUM, "1": Severity.LOW}
-
-
-# ── from scratch ────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-class What(Enum):
-    """What became known of an incident."""
-
-    CLASSIFIED = "declared or reclassified"
-    DETECTED = "the time of detection, perhaps corrected"
-    ACKNOWLEDGED = "acknowledged"
-    RESOLVED = "resolved"
-    REOPENED = "reopened"
-    TOLD = "a client was told"
-    PAUSED = "the clock was stopped where a clause allows it"
-    RESUMED = "the clock runs again"
-
-
-@dataclass(frozen=True)
-class Fact:
-    what: What
-    at: dt.datetime
-    severity: Severity | None = None
-    obligation: Obligation | None = None
-    client_id: int | None = None
-
-
-class Reading(NamedTuple):
-    """What a deadline says at the moment. Everything else about it follows from this."""
-
-    started_at: dt.datetime | None
-    due_at: dt.datetime | None
-    at_risk_at: dt.datetime | None
-    met_at: dt.datetime | None
-    ended_at: dt.datetime | None
-    paused_at: dt.datetime | None
-
-    @property
-    def is_open(self) -> bool:
-        return self.met_at is None and self.ended_at is None
-
-
-@dataclass
-class Cycle:
-    """One time that a commitment is owed."""
-
-    begins_at: dt.datetime | None = None
-    met_at: dt.datetime | None = None
-    ended_at: dt.datetime | None = None
-
-    @property
-    def is_open(self) -> bool:
-        return self.met_at is None and self.ended_at is None
-
-
-#: What these steps fulfil by themselves.
-FULFILS: Mapping[What, frozenset[str]] = {
-    What.ACKNOWLEDGED: frozenset({Obligation.ACKNOWLEDGE}),
-    What.RESOLVED: frozenset({Obligation.ACKNOWLEDGE, Obligation.MITIGATE, Obligation.RESOLVE}),
-}
-OWED_AGAIN_AFTER_REOPENING = frozenset({Obligation.MITIGATE, Obligation.RESOLVE, Obligation.UPDATE})
-
-
-@dataclass(frozen=True, eq=False)
-class Duty:
-    """One commitment of an agreement, read once: nothing of it changes during the replay."""
-
-    commitment_id: int
-    client_id: int
-    severity: str
-    obligation: str
-    start_event: str
-    terms: AgreedTerms
-
-    @classmethod
-    def of(cls, commitment: Commitment) -> Duty:
-        return cls(
-            commitment.pk,
-            commitment.agreement.client_id,
-            commitment.severity,
-            commitment.obligation,
-            commitment.start_event,
-            agreed_terms(commitment),
-        )
-
-
-def derived(duty: Duty, facts: Sequence[Fact]) -> dict[int, Reading]:
-    """Every deadline that is owed by this duty after these facts, by cycle."""
-    cycles: list[Cycle] = []
-    for number, fact in enumerate(facts):
-        _continue(cycles, duty, fact, facts[:number])
-    return {number: _reading(cycle, duty, facts) for number, cycle in enumerate(cycles, start=1)}
-
-
-def _continue(cycles: list[Cycle], duty: Duty, fact: Fact, before: Sequence[Fact]) -> None:
-    last = cycles[-1] if cycles else None
-    obligation = duty.obligation
-    if fact.what is What.CLASSIFIED and fact.severity == duty.severity:
-        if last is None or last.ended_at is not None:
-            done_at = _acknowledged_at(before) if obligation == Obligation.ACKNOWLEDGE else None
-            cycles.append(Cycle(begins_at=_begins_anew_at(duty, before), met_at=done_at))
-    elif fact.what is What.REOPENED:
-        _keep_what_is_settled(cycles, duty, fact, before)
-        if last is None or last.is_open or not _is_owed_again(duty, before):
-            return
-        if duty.terms.is_pausable and last.met_at is not None:
-            last.met_at = None  # it goes on; the time in between is a pause
-        else:
-            cycles.append(Cycle(begins_at=fact.at))
-    elif last is None or not last.is_open:
-        return
-    elif fact.what is What.CLASSIFIED or (fact.what is What.RESOLVED and obligation == Obligation.UPDATE):
-        last.ended_at = fact.at
-    elif obligation in FULFILS.get(fact.what, ()):
-        last.met_at = fact.at
-    elif fact.what is What.TOLD and (fact.obligation, fact.client_id) == (obligation, duty.client_id):
-        last.met_at = fact.at
-        if duty.terms.is_recurring:
-            cycles.append(Cycle(begins_at=fact.at))
-
-
-def _begins_anew_at(duty: Duty, facts: Sequence[Fact]) -> dt.datetime | None:
-    """Owed because of a new severity: updates go on from the last one, work from the last reopening."""
-    if duty.obligation not in OWED_AGAIN_AFTER_REOPENING or duty.terms.is_pausable:
-        return None
-    reopened = [fact.at for fact in facts if fact.what is What.REOPENED]
-    updated = [fact.at for fact in facts if (fact.obligation, fact.client_id) == (Obligation.UPDATE, duty.client_id)]
-    return max(reopened + (updated if duty.terms.is_recurring else []), default=None)
-
-
-def _keep_what_is_settled(cycles: Sequence[Cycle], duty: Duty, reopened: Fact, before: Sequence[Fact]) -> None:
-    """What was done after the resolution that is now withdrawn, or was overdue by then, keeps its start."""
-    if duty.start_event != "resolved":
-        return
-    for cycle in cycles:
-        was = _reading(cycle, duty, before)
-        if not cycle.is_open or (was.due_at is not None and was.due_at < reopened.at):
-            cycle.begins_at = was.started_at
-
-
-def _is_owed_again(duty: Duty, before: Sequence[Fact]) -> bool:
-    severity = next(fact.severity for fact in reversed(before) if fact.what is What.CLASSIFIED)
-    return severity == duty.severity and duty.obligation in OWED_AGAIN_AFTER_REOPENING
-
-
-def _acknowledged_at(facts: Sequence[Fact]) -> dt.datetime | None:
-    return next((fact.at for fact in facts if fact.what in (What.ACKNOWLEDGED, What.RESOLVED)), None)
-
-
-def _start_event_at(duty: Duty, facts: Sequence[Fact]) -> dt.datetime | None:
-    """When the commitment's clock started, as far as is known; the presets count from these two events only."""
-    if duty.start_event == "detected":
-        return next(fact.at for fact in reversed(facts) if fact.what is What.DETECTED)
-    assert duty.start_event == "resolved"
-    latest = next((fact for fact in reversed(facts) if fact.what in (What.RESOLVED, What.REOPENED)), None)
-    return latest.at if latest and latest.what is What.RESOLVED else None
-
-
-def _stops(facts: Sequence[Fact]) -> tuple[tuple[tuple[dt.datetime, dt.datetime], ...], dt.datetime | None]:
-    """The times in which a clock that may stop stood still, and since when it does now: a resolution ends a pause."""
-    done: list[tuple[dt.datetime, dt.datetime]] = []
-    paused_at = resolved_at = None
-    for fact in facts:
-        if fact.what is What.PAUSED:
-            paused_at = fact.at
-        elif paused_at and fact.what in (What.RESUMED, What.RESOLVED):
-            done.append((paused_at, fact.at))
-            paused_at = None
-        if fact.what is What.RESOLVED:
-            resolved_at = fact.at
-        elif fact.what is What.REOPENED:
-            assert resolved_at is not None
-            done.append((resolved_at, fact.at))
-    return tuple(done), paused_at
-
-
-def _reading(cycle: Cycle, duty: Duty, facts: Sequence[Fact]) -> Reading:
-    started_at = cycle.begins_at or _start_event_at(duty, facts)
-    stops, paused_at = _stops(facts) if duty.terms.is_pausable else ((), None)
-    plan = _plan(duty, started_at, stops) if started_at else Plan(None, None, ())
-    stands_since = max(paused_at, started_at) if paused_at and started_at and cycle.is_open else None
-    return Reading(started_at, plan.due_at, plan.at_risk_at, cycle.met_at, cycle.ended_at, stands_since)
-
-
-@functools.cache
-def _plan(duty: Duty, started_at: dt.datetime, stops: tuple[tuple[dt.datetime, dt.datetime], ...]) -> Plan:
-    return duty.terms.plan(started_at, pauses=stops)
 
 
 # ── the replay ──────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -449,7 +260,18 @@ def duties(made: Sequence[ServiceAgreement]) -> dict[bool, list[Duty]]:
     """What can be owed, by whether only the second agreement covers the affected service."""
     found = Commitment.objects.select_related("agreement__calendar").prefetch_related("warning_points")
     everything, second = found.filter(agreement__in=made), found.filter(agreement=made[1])
-    return {False: [Duty.of(c) for c in everything], True: [Duty.of(c) for c in second]}
+    return {False: [_read(c) for c in everything], True: [_read(c) for c in second]}
+
+
+def _read(commitment: Commitment) -> Duty:
+    return Duty(
+        commitment.pk,
+        commitment.agreement.client_id,
+        commitment.severity,
+        commitment.obligation,
+        commitment.start_event,
+        agreed_terms(commitment),
+    )
 
 
 # ── the test ────────────────────────────────────────────────────────────────────────────────────────────────────────
