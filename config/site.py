@@ -166,13 +166,14 @@ class DueNoticeSite(admin.AdminSite):
 
     def get_urls(self) -> list[URLPattern | URLResolver]:
         from config import saved_filters  # knows models, which are there only now
-        from config.admin import data, factors, files, installation, locks, single_sign_on, trail
+        from config.admin import data, factors, files, installation, locks, sessions, single_sign_on, trail
 
         settings = path("settings/", self.admin_view(own_settings.page), name=own_settings.PAGE)
         kept = path("saved-filters/<slug:page>/", self.admin_view(saved_filters.change), name="saved_filters")
         how_it_is = path("installation/", self.admin_view(installation.page), name=installation.PAGE)
-        own = [settings, kept, how_it_is, *trail.urls(), *files.urls(), *data.urls(), *locks.urls(), *factors.urls()]
-        return [*own, *single_sign_on.urls(), *super().get_urls()]
+        modules = (trail, files, data, locks, factors, sessions, single_sign_on)
+        own = [settings, kept, how_it_is, *(url for module in modules for url in module.urls())]
+        return [*own, *super().get_urls()]
 
     def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
         """The board; asked for as a fragment, only its parts that change, for a page that is open already."""

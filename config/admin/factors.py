@@ -124,6 +124,8 @@ def challenge(request: HttpRequest, purpose: str) -> HttpResponse:
         user = _myself(request)
     if user is None and purpose != Purpose.ALONE:
         raise PermissionDenied
+    if not request.user.is_authenticated:
+        request.session.set_expiry(passkeys.PATIENCE)  # anybody may ask, and few answer
     return JsonResponse(passkeys.challenge(request, Purpose(purpose), user))
 
 

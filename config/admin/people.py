@@ -19,11 +19,12 @@ from django.urls import reverse
 from django.utils.decorators import method_decorator
 from django.utils.translation import gettext_lazy as _
 
-from config import factors, proof, single_sign_on
+from config import factors, proof, sessions, single_sign_on
 from config.admin.base import AuditedModelAdmin
 from config.admin.reasons import ReasonForm
 from config.first_steps import Step, prefilled
 from config.forms import ActForm, Done, reason_field
+from config.history import acting
 from config.models import User
 from config.site import site
 
@@ -96,6 +97,32 @@ class Unlink(ActForm):
         return Done(_("Single sign-on is unlinked."))
 
 
+class EndSessions(ActForm):
+    subject: User
+    slug = "end-sessions"
+    label = _("End all sessions")
+    permission = "config.change_user"
+    needs_proof = True
+    reason = reason_field(help_text=_("Who asked for it, and how you know that it was them. Kept in the audit trail."))
+
+    @classmethod
+    def is_lawful(cls, subject: User) -> bool:
+        return bool(sessions.of(subject))
+
+    @classmethod
+    def is_in_scope(cls, subject: User, by: Any) -> bool:
+        """One's own are ended in the settings, where this one is left."""
+        return bool(subject != by)
+
+    def explanation(self) -> Any:
+        return _("They are signed out everywhere, and may sign in again.")
+
+    def act(self, *, now: dt.datetime) -> Done:
+        with acting(self.by, reason=self.cleaned_data["reason"]):
+            sessions.end(self.subject, sessions.of(self.subject), why=self.cleaned_data["reason"])
+        return Done(_("All of their sessions are ended."))
+
+
 #: Tables below the form of a person, which floors above add.
 INLINES: list[type[admin.TabularInline[Any, Any]]] = []
 
@@ -105,7 +132,7 @@ class PersonAdmin(AuditedModelAdmin, UserAdmin):  # type: ignore[type-arg, misc]
     """People who sign in, with their roles. Somebody who leaves is deactivated, never deleted."""
 
     form = PersonForm
-    acts = (ResetFactors, Unlink)
+    acts = (ResetFactors, Unlink, EndSessions)
     instead_of_deleting = _("Take the tick from “Active” on the page of somebody who leaves.")
     list_display = ("username", "first_name", "last_name", "email", "is_active", "time_zone")
     list_filter = ("is_active", "groups")

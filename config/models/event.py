@@ -100,6 +100,7 @@ CODES: dict[str, str | Promise] = {
     "sso_not_anew": _("The provider does not say that it asked you again who you are."),
     "idle": _("nothing was done in it for too long"),
     "old": _("it was as old as a session may become"),
+    "owner": _("its owner ended it from elsewhere"),
     "undecided": _("what is kept of it is not signed by our key"),
 }
 

@@ -103,6 +103,7 @@ VERBS: dict[str, frozenset[str]] = {
     "reviews_postincidentreview_submit": RESPONDERS,
     "reviews_postincidentreview_waive": KEEPERS,
     "config_concern_look-at": AUDITORS,
+    "config_user_end-sessions": ADMINISTRATORS,
     "config_user_reset-second-factor": ADMINISTRATORS,
     "config_user_unlink-single-sign-on": ADMINISTRATORS,
 }
