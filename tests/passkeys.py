@@ -28,7 +28,7 @@ class Passkey:
     origin: str = ORIGIN
     host: str = "testserver"
     counter: int = 0
-    handle: str = ""  # of the account, as the site has given it
+    handle: str | None = None  # of the account, as the site has given it
     name: bytes = field(default_factory=lambda: secrets.token_bytes(16))
     key: ec.EllipticCurvePrivateKey = field(default_factory=lambda: ec.generate_private_key(ec.SECP256R1()))
 
@@ -56,7 +56,7 @@ class Passkey:
         flags |= PRESENT | (VERIFIED if self.verifies else 0)
         return hashlib.sha256(self.host.encode()).digest() + struct.pack(">BI", flags, self.counter)
 
-    def _answer(self, asked: bytes, said: dict[str, str]) -> str:
+    def _answer(self, asked: bytes, said: dict[str, Any]) -> str:
         name = base64url(self.name)
         response = {"clientDataJSON": base64url(asked), **said}
         return json.dumps({"id": name, "rawId": name, "type": "public-key", "response": response})

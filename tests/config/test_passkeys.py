@@ -279,7 +279,8 @@ class TestSecond:
         browser = half_in()
         assert not is_in(browser)
         assert not second(browser, other)
-        assert second(browser, passkey)
+        assert not second(browser, replace(other, handle=None)), "which many say only where they are asked for any"
+        assert second(browser, replace(passkey, handle=None))
         assert is_in(browser)
         assert Event.objects.filter(kind=EventKind.SIGNED_IN).first().said["how"] == "passkey"  # type: ignore[union-attr]
 
