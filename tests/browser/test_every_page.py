@@ -71,6 +71,7 @@ OWN = (
 OUT_OF_REACH = {
     "admin:login": "seen by who has not signed in",
     "admin:login_second": "seen by who has given the password, and not yet the code",
+    "admin:config_user_end-sessions": "while somebody else is signed in",
     "admin:config_user_reset-second-factor": "nobody in this world has one",
     "admin:config_user_unlink-single-sign-on": "nobody in this world is linked",
     **{f"admin:{name}": "single sign-on is off" for name in ("sso", "sso_back", "sso_confirm", "sso_own")},
@@ -116,6 +117,9 @@ ON_PAPER_IS_WRONG = """
 """
 
 
+HOME = "http://localhost"  # a name, so that passkeys are on
+
+
 class Site:
     """The product running on the world of tests/browser/world.py."""
 
@@ -126,7 +130,7 @@ class Site:
 
 @pytest.fixture(scope="module")
 def site(migrated_sqlite: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    with Processes(tmp_path_factory.mktemp("every-page"), {"DEMO": "1"}) as processes:
+    with Processes(tmp_path_factory.mktemp("every-page"), {"DEMO": "1", "PUBLIC_URL": HOME}) as processes:
         copy_sqlite(migrated_sqlite, processes)
         made = processes.manage("shell", "-v0", "-c", "from tests.browser import world; world.make()")
         yield Site(processes.start_web(), made.stdout.split()[-1])

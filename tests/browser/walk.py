@@ -36,6 +36,7 @@ NO_PAGE = {
     "admin:incidents_incident_ahead": "answers to POST alone, with pieces of the page that declares",
     "admin:autocomplete": "JSON for a field",
     "admin:jsi18n": "a script",
+    "admin:passkey_challenge": "answers to POST alone, with JSON",
     "admin:view_on_site": "no object of ours has a page outside the admin",
     "admin:password_change_done": "shown once a password was changed",
     "admin:incidents_incident_evidence_pdf": "a file",
