@@ -34,6 +34,7 @@ from incidents.models.sending import Part
 from tests import cast
 from tests.incidents.test_admin import declared
 from tests.journeys.seeded import copy_postgres
+from tests.services import openid
 from tests.services.postgres import PostgresServer
 from tests.services.processes import Processes
 from tests.services.redis import RedisServer
@@ -208,6 +209,16 @@ def test_redis_that_is_gone_or_forgets_is_told(settings: Settings, redis_server:
         server.config_set("maxmemory", "0")
     assert len(told) == 1
     assert (version < checkup.LEAST_REDIS) == (len(found("broker")) == 2)
+
+
+def test_a_provider_of_single_sign_on_that_is_gone_or_is_another_is_told(settings: Settings) -> None:
+    assert levels("single sign-on") == GOOD
+    with openid.running() as provider:
+        settings.OIDC_ISSUER = provider.issuer
+        assert levels("single sign-on") == GOOD
+        provider.document["issuer"] = f"{provider.issuer}/"
+        assert "to the letter" in bad("single sign-on").sentence
+    assert "OIDC_ISSUER" in bad("single sign-on").remedy
 
 
 # ── the trail ───────────────────────────────────────────────────────────────────────────────────────────────────────

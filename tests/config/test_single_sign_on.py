@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import socket
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,13 +15,15 @@ from django.test import Client as Browser
 from django.urls import reverse
 from pytest_django import Settings
 
-from config import env, factors, openid, roles
+from config import env, factors, roles
 from config.history import acting
 from config.models import Event, EventKind, User
 from config.openid import Why
 from tests import cast
+from tests.config import test_passkeys
 from tests.config.test_installation import refused, settings_of
 from tests.config.test_sign_in import add_app, aged, is_in, shown_by_app, sign_in
+from tests.passkeys import ORIGIN
 from tests.services import openid as services
 
 pytestmark = pytest.mark.django_db
@@ -306,8 +309,7 @@ def test_a_token_that_is_not_signed_by_the_providers_own_key_is_refused(
 
 
 def test_a_token_that_another_key_signed_is_refused(provider: services.Provider, olga: User) -> None:
-    public, provider.key = provider.keys(), ec.generate_private_key(ec.SECP256R1())
-    provider.keys = lambda: public  # type: ignore[method-assign]
+    provider.key = ec.generate_private_key(ec.SECP256R1())
     comes_back(Browser(), provider)
     assert why() == Why.TOKEN
 
@@ -365,6 +367,17 @@ def test_a_provider_that_is_not_what_it_should_be_is_not_asked(
 ) -> None:
     provider.document = document
     assert "The provider does not answer." in Browser().get(GO).content.decode()
+
+
+def test_it_is_followed_nowhere_else_and_not_waited_for(
+    provider: services.Provider, olga: User, settings: Settings
+) -> None:
+    settings.OIDC_ISSUER = provider.document["issuer"] = f"{provider.issuer}/moved"
+    assert "The provider does not answer." in Browser().get(GO).content.decode()
+    settings.SOCIALACCOUNT_REQUESTS_TIMEOUT = 0.1
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        settings.OIDC_ISSUER = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        assert "The provider does not answer." in Browser().get(GO).content.decode()
 
 
 def test_where_the_provider_is_down_that_is_said_and_passwords_work(olga: User, settings: Settings) -> None:
@@ -427,6 +440,15 @@ def test_where_it_is_the_only_way_passwords_are_for_administrators(
     assert "correct username" in sign_in(Browser(), "olga", "guess"), "which tells a guesser nothing"
     assert sign_in(Browser(), "ada") == ""
     assert comes_back(Browser(), provider).status_code == 302
+
+
+def test_and_so_are_passkeys_in_the_place_of_passwords(olga: User, ada: User, settings: Settings) -> None:
+    settings.PASSKEYS, settings.PUBLIC_URL = True, ORIGIN
+    hers, adas = (test_passkeys.add(user)[0] for user in (olga, ada))
+    assert test_passkeys.alone(hers) == ""
+    settings.OIDC_ONLY = True
+    assert "Only administrators sign in this way." in test_passkeys.alone(hers)
+    assert test_passkeys.alone(adas) == ""
 
 
 # ── asked again ─────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -566,6 +588,5 @@ def test_groups_give_roles_that_there_are(monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_its_keys_are_asked_for_again_when_a_new_one_signs(provider: services.Provider, olga: User) -> None:
     comes_back(Browser(), provider)
-    openid._keys_at.cache_clear()
-    provider.key = ec.generate_private_key(ec.SECP256R1())
+    provider.change_key()
     assert comes_back(Browser(), provider).status_code == 302

@@ -19,7 +19,6 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric import ec
 
 CLIENT_ID, CLIENT_SECRET = "due-notice", "between us two"
-KEY_ID = "first"
 
 
 class Provider:
@@ -27,7 +26,7 @@ class Provider:
 
     def __init__(self, port: int) -> None:
         self.issuer = f"http://127.0.0.1:{port}"
-        self.key: Any = ec.generate_private_key(ec.SECP256R1())
+        self.change_key()
         self.claims: dict[str, Any] = {"sub": "1001", "email": "olga@due-notice.example", "email_verified": True}
         self.wrong: dict[str, Any] = {}  # claims of tokens; None leaves one out
         self.document: dict[str, Any] = {}  # of the discovery document
@@ -35,6 +34,10 @@ class Provider:
         self.asks_anew = True  # where it is told to
         self.asked: list[dict[str, str]] = []  # what people were sent with
         self._codes: dict[str, dict[str, str]] = {}
+
+    def change_key(self) -> None:
+        self.key: Any = ec.generate_private_key(ec.SECP256R1())
+        self._public = {**_public(self.key), "kid": secrets.token_hex(4)}
 
     def signed_in(self, address: str) -> str:
         """Where somebody is sent back to who was sent here."""
@@ -57,8 +60,7 @@ class Provider:
         }
 
     def keys(self) -> dict[str, Any]:
-        public = json.loads(jwt.algorithms.ECAlgorithm.to_jwk(self.key.public_key()))
-        return {"keys": [{**public, "kid": KEY_ID, "use": "sig", "alg": "ES256"}]}
+        return {"keys": [self._public]}
 
     def token(self, posted: dict[str, str], credentials: str) -> dict[str, str] | None:
         """The answer to a code; None to one that was never given, given to another, or answered before."""
@@ -85,7 +87,11 @@ class Provider:
         }
         claims = {name: value for name, value in claims.items() if value is not None}
         key = {"ES256": self.key, "HS256": CLIENT_SECRET.ljust(32), "none": None}[self.algorithm]
-        return jwt.encode(claims, key, self.algorithm, headers={"kid": KEY_ID})
+        return jwt.encode(claims, key, self.algorithm, headers={"kid": self._public["kid"]})
+
+
+def _public(key: Any) -> dict[str, str]:
+    return {**json.loads(jwt.algorithms.ECAlgorithm.to_jwk(key.public_key())), "use": "sig", "alg": "ES256"}
 
 
 @contextmanager
@@ -99,20 +105,25 @@ def running() -> Iterator[Provider]:
                 self._answer(provider.keys())
             elif path == "/authorize":
                 self._page()
+            elif path.startswith("/moved/"):
+                self._send_to(path.removeprefix("/moved"))
             else:
                 self.send_error(404)
 
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length", 0))).decode()
             if urlsplit(self.path).path == "/authorize":
-                self.send_response(302)
-                self.send_header("Location", provider.signed_in(self.path))
-                self.end_headers()
+                self._send_to(provider.signed_in(self.path))
                 return
             posted = {name: values[0] for name, values in parse_qs(body).items()}
             basic = base64.b64decode(self.headers.get("Authorization", "Basic ").removeprefix("Basic ")).decode()
             answer = provider.token(posted, basic)
             self._answer(answer or {"error": "invalid_grant"}, 200 if answer else 400)
+
+        def _send_to(self, address: str) -> None:
+            self.send_response(302)
+            self.send_header("Location", address)
+            self.end_headers()
 
         def _page(self) -> None:
             page = (
