@@ -29,7 +29,7 @@ from django.utils.http import urlencode
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _now
 
-from config import bulk, exports, instants, proof, scope
+from config import bulk, exports, instants, proof, scope, turns
 from config.admin import AuditedModelAdmin, list_of
 from config.forms import DayField, DayInput
 from config.models import User
@@ -279,7 +279,7 @@ class FilteredAdmin(AuditedModelAdmin):
         urls = super().get_urls()
         if not self.export_columns:
             return urls
-        view: Any = self.admin_site.admin_view(proof.required(self.export_view))
+        view: Any = self.admin_site.admin_view(proof.required(turns.one_at_a_time(self.export_view)))
         return [path("export/", view, name=self._export_name), *urls]
 
     def export_view(self, request: HttpRequest) -> HttpResponse | Any:

@@ -13,5 +13,6 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("incidents.outside")),
     path("", RedirectView.as_view(pattern_name="admin:index")),
 ]
+handler400 = "config.refusals.bad_request"
 if settings.DEMO:
     urlpatterns.append(path("demo/", include("reviews.demo.urls")))

@@ -20,7 +20,7 @@ from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
-from config import instants, proof, sheets, transfer
+from config import instants, proof, sheets, transfer, turns
 from config.admin.histories import READING_METHODS
 from config.fields import validate_line
 from config.forms import add_refusal, reason_field
@@ -115,6 +115,7 @@ def _of_a_kind(view: Callable[[HttpRequest, type[Kind]], Any]) -> Callable[[Http
 
 
 @_of_a_kind
+@turns.one_at_a_time
 def one(request: HttpRequest, kind: type[Kind]) -> HttpResponse:
     """Its columns; POST `file` shows what that would do, POST `sealed` does what was shown."""
     if request.method not in (*READING_METHODS, "POST"):
@@ -202,6 +203,7 @@ def _plain_name(name: str | None) -> str:
 
 
 @_of_a_kind
+@turns.one_at_a_time
 def export(request: HttpRequest, kind: type[Kind]) -> Any:
     if request.method != "GET":
         return HttpResponseNotAllowed(["GET"])

@@ -15,7 +15,7 @@ from django.urls import URLPattern, path, reverse
 from django.utils.http import urlencode
 from django.utils.translation import gettext as _now
 
-from config import exports, instants, proof, scope
+from config import exports, instants, proof, scope, turns
 from config.admin import trail as trail_page
 from config.admin.trail_filters import TrailFilters
 from config.admin.values import page_of
@@ -29,6 +29,7 @@ def urls() -> list[URLPattern]:
     return [path("trail/export/", admin.site.admin_view(proof.required(trail_view)), name=trail_page.EXPORT)]
 
 
+@turns.one_at_a_time
 def trail_view(request: HttpRequest) -> HttpResponseBase:
     """The rows by which the page of the trail finds its acts under the same filters, of all its pages."""
     if (refusal := _check(request, "POST")) is not None:
@@ -50,6 +51,7 @@ def trail_view(request: HttpRequest) -> HttpResponseBase:
 
 
 @proof.required
+@turns.one_at_a_time
 def whole_view(request: HttpRequest, row: models.Model, called: str) -> HttpResponseBase:
     """A row that this person may view, with all parts of it that they may view."""
     if (refusal := _check(request, "GET")) is not None:

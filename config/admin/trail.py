@@ -17,7 +17,7 @@ from django.urls import URLPattern, path, reverse
 from django.utils.http import urlencode
 from django.utils.translation import gettext as _now
 
-from config import scope
+from config import scope, turns
 from config.admin.histories import READING_METHODS
 from config.admin.trail_filters import TrailFilters
 from config.admin.values import Link, address
@@ -137,6 +137,7 @@ def _check(request: HttpRequest) -> HttpResponse | None:
     return None
 
 
+@turns.one_at_a_time
 def trail_view(request: HttpRequest) -> HttpResponse:
     """Everything that was done, newest first, as far as the filters in the address leave it."""
     if (refusal := _check(request)) is not None:

@@ -13,7 +13,7 @@ from django.utils.text import slugify
 from django.views.decorators.cache import cache_control
 
 from agreements.models import Client
-from config import instants, proof, scope
+from config import instants, proof, scope, turns
 from config.admin import READING_METHODS, page_of
 from config.models import User
 from incidents import evidence
@@ -44,6 +44,7 @@ def page(request: HttpRequest, object_id: int, client_id: int) -> HttpResponse:
 
 @cache_control(no_store=True)
 @proof.required
+@turns.one_at_a_time
 def pdf(request: HttpRequest, object_id: int, client_id: int) -> HttpResponse:
     """The same document as a file to keep and to hand on."""
     if request.method not in READING_METHODS:

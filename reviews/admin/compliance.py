@@ -29,7 +29,7 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import cache_control
 
 from agreements.models import Client, ServiceAgreement
-from config import exports, instants, proof, scope, zones
+from config import exports, instants, proof, scope, turns, zones
 from config.admin import READING_METHODS, page_of
 from config.admin.base import ACTING_METHODS
 from config.content_policy import mail_document
@@ -173,6 +173,7 @@ def _reads(request: HttpRequest) -> None:
         raise PermissionDenied
 
 
+@turns.one_at_a_time
 def page(request: HttpRequest) -> HttpResponse:
     """The figures of one client; until one is chosen, the clients and whether the statement of the month was sent."""
     if request.method not in READING_METHODS:
@@ -242,6 +243,7 @@ def _sent(request: HttpRequest, client: Client) -> list[ClientStatement]:
 
 
 @proof.required
+@turns.one_at_a_time
 def export(request: HttpRequest, table: str) -> HttpResponseBase:
     """One table as it is on the page of the same address, whole, with its instants in the client's zone."""
     asked = _asked_for_a_file(request)
@@ -257,6 +259,7 @@ def export(request: HttpRequest, table: str) -> HttpResponseBase:
 
 
 @proof.required
+@turns.one_at_a_time
 def pdf(request: HttpRequest) -> HttpResponseBase:
     """The whole as a PDF, recorded as what was taken out of the house."""
     asked = _asked_for_a_file(request)
@@ -400,6 +403,7 @@ def preview(request: HttpRequest, client_id: int) -> HttpResponse:
 
 
 @cache_control(no_store=True)
+@turns.one_at_a_time
 def preview_pdf(request: HttpRequest, client_id: int) -> HttpResponse:
     if request.method not in ACTING_METHODS:
         return HttpResponseNotAllowed(ACTING_METHODS)
@@ -425,6 +429,7 @@ def kept(request: HttpRequest, statement_id: int) -> HttpResponse:
 
 
 @cache_control(no_store=True)
+@turns.one_at_a_time
 def kept_pdf(request: HttpRequest, statement_id: int) -> HttpResponse:
     if request.method not in READING_METHODS:
         return HttpResponseNotAllowed(READING_METHODS)

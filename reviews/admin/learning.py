@@ -23,7 +23,7 @@ from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
 
 from agreements.models import ServiceAgreement, Severity
-from config import charts, exports, instants, proof, times
+from config import charts, exports, instants, proof, times, turns
 from config.admin import READING_METHODS, list_of
 from config.filters import NameFilter
 from config.forms import DayField, DayInput
@@ -320,6 +320,7 @@ def urls() -> list[URLPattern]:
     ]
 
 
+@turns.one_at_a_time
 def page(request: HttpRequest) -> HttpResponse:
     if request.method not in READING_METHODS:
         return HttpResponseNotAllowed(READING_METHODS)
@@ -347,6 +348,7 @@ def page(request: HttpRequest) -> HttpResponse:
 
 
 @proof.required
+@turns.one_at_a_time
 def export(request: HttpRequest, table: str) -> HttpResponseBase:
     """One table as it is on the page of the same address, whole."""
     if request.method != "GET":

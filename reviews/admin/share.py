@@ -23,7 +23,7 @@ from django.utils.translation import ngettext
 from django.views.decorators.cache import cache_control
 
 from agreements.models import Client
-from config import instants, scope, times
+from config import instants, scope, times, turns
 from config.admin import READING_METHODS, page_of
 from config.content_policy import mail_document
 from config.forms import Done, reason_field
@@ -150,6 +150,7 @@ def bare(body: SafeString) -> str:
 
 
 @cache_control(no_store=True)
+@turns.one_at_a_time
 def preview_pdf(request: HttpRequest, object_id: int, client_id: int) -> HttpResponse:
     try:
         return as_file(_prepared(request, object_id, client_id).attachment)
@@ -171,6 +172,7 @@ def kept(request: HttpRequest, object_id: int, edition_id: int) -> HttpResponse:
 
 
 @cache_control(no_store=True)
+@turns.one_at_a_time
 def kept_pdf(request: HttpRequest, object_id: int, edition_id: int) -> HttpResponse:
     return as_file(_kept(request, object_id, edition_id).attachment)
 

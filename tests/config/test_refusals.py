@@ -1,28 +1,43 @@
-"""The pages that refuse say what is wrong and what to do."""
+"""Whoever sends more than any page of ours sends gets a sentence, and costs next to nothing."""
 
 from __future__ import annotations
 
+import io
+
 import pytest
-from django.template.loader import render_to_string
 from django.test import Client as Browser
 
-from config.models import User
+from config import refusals
 
-pytestmark = pytest.mark.django_db
-
-
-def test_who_may_not_is_told_so_and_where_to_go(client: Browser, aude: User) -> None:
-    client.force_login(aude)
-    page = client.get("/admin/incidents/incident/add/")
-    assert page.status_code == 403
-    assert "Ask an administrator" in page.content.decode()
+TOO_MUCH = "More was sent at once than a page takes."
+LOGIN = "/admin/login/"
 
 
-def test_a_wrong_address_says_so(client: Browser) -> None:
-    page = client.get("/nothing/here/")
-    assert page.status_code == 404
-    assert "Go to the board" in page.content.decode()
+@pytest.mark.django_db
+def test_very_many_fields_are_refused_with_a_sentence() -> None:
+    many = {f"field{number}": "x" for number in range(1001)}
+    for answer in (Browser().post(LOGIN, many), Browser().get("/admin/incidents/incident/", many)):
+        assert answer.status_code == 413
+        assert TOO_MUCH in answer.content.decode()
 
 
-def test_a_fault_of_ours_can_be_shown_without_anything_else_working() -> None:
-    assert "Nothing you saw as saved is lost" in render_to_string("500.html")
+@pytest.mark.django_db
+def test_a_very_long_text_is_refused_with_a_sentence() -> None:
+    answer = Browser().post(LOGIN, "name=" + "x" * 2_700_000, content_type="application/x-www-form-urlencoded")
+    assert answer.status_code == 413
+    assert TOO_MUCH in answer.content.decode()
+
+
+@pytest.mark.django_db
+def test_of_a_file_that_is_too_large_nothing_is_read(browser: Browser, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(refusals, "LARGEST", 1000)
+    file = io.BytesIO(b"x" * 2000)
+    answer = browser.post("/admin/data/client/", {"file": file})
+    assert answer.status_code == 413
+    assert TOO_MUCH in answer.content.decode()
+
+
+def test_any_other_request_that_cannot_be_understood_gets_another_sentence(db: None) -> None:
+    answer = Browser().get(LOGIN, headers={"host": "somewhere.else"})
+    assert answer.status_code == 400
+    assert "could not be understood" in answer.content.decode()

@@ -12,23 +12,29 @@ import subprocess
 from collections.abc import Mapping
 from http.cookies import SimpleCookie
 from pathlib import Path
+from typing import Protocol
 from urllib.parse import urlencode
 
 import psycopg
 
 from tests import cast
 from tests.deploy.units import ROOT, command
-from tests.journeys.conftest import Product
 from tests.services import children
+from tests.services.processes import Processes
 
 NAME = "notices.northwind.test"
 CONFIGURATION = ROOT / "deploy" / "nginx" / "due-notice.conf"
 
 
+class HasProcesses(Protocol):
+    @property
+    def processes(self) -> Processes: ...
+
+
 class Front:
     """nginx on ports of its own, and the nodes behind it, each under a name."""
 
-    def __init__(self, product: Product, folder: Path) -> None:
+    def __init__(self, product: HasProcesses, folder: Path) -> None:
         self.product, self._folder = product, folder
         self.nodes: dict[str, int] = {}
         self._drained: set[str] = set()
@@ -96,6 +102,11 @@ class Front:
             [nginx, "-c", self._folder / "nginx.conf", "-p", self._folder], log=self._folder / "nginx.log"
         )
         children.wait_until(self._listens, timeout=20, what="nginx listened", explain=self.log)
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
 
     def stop(self) -> None:
         if self._process is not None:

@@ -79,6 +79,11 @@ class RedisServer:
             children.remove_folder(self._folder)
 
     @property
+    def pid(self) -> int:
+        """Of ours; 0 where it is somebody else's."""
+        return self._process.pid if self._process is not None else 0
+
+    @property
     def url(self) -> str:
         return self._url
 
