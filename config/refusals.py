@@ -16,7 +16,7 @@ class SizeHandler(FileUploadHandler):
     """The first of FILE_UPLOAD_HANDLERS: reads nothing of what is too large."""
 
     def handle_raw_input(
-        self, input_data: Any, META: dict[str, Any], content_length: int, boundary: bytes, encoding: Any = None
+        self, input_data: Any, META: dict[str, Any], content_length: int, boundary: Any, encoding: Any = None
     ) -> None:
         if content_length > LARGEST:
             raise RequestDataTooBig

@@ -9,16 +9,17 @@ import functools
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
 
 WAIT = 3.0  # seconds for which a second one waits; a third is refused at once, so that waiting keeps nobody else away
 RETRY_AFTER = 10  # seconds
 
-View = Callable[..., HttpResponseBase]
+Asked = ParamSpec("Asked")
+Answer = TypeVar("Answer", bound=HttpResponseBase)
 
 
 @dataclass(frozen=True)
@@ -40,11 +41,13 @@ class _Place:
 _places: dict[Any, _Place] = {}
 
 
-def one_at_a_time(view: View) -> View:
+def one_at_a_time(
+    view: Callable[Concatenate[HttpRequest, Asked], Answer],
+) -> Callable[Concatenate[HttpRequest, Asked], Answer | HttpResponse]:
     """Decorator: whoever has one such page under way, and another that waits for it, is told to wait."""
 
     @functools.wraps(view)
-    def in_turn(request: HttpRequest, *args: Any, **options: Any) -> HttpResponseBase:
+    def in_turn(request: HttpRequest, *args: Asked.args, **options: Asked.kwargs) -> Answer | HttpResponse:
         place = _places.setdefault(request.user.pk, _Place())
         if not place.enter():
             answer = render(request, "429.html", status=429)

@@ -31,7 +31,7 @@ from tests import cast
 from tests.bench.house import House, Meter, open_house, wait_until_idle
 from tests.bench.latency import declare_many, fall_due
 from tests.bench.sink import Sink, running_sink
-from tests.bench.stage import verdict
+from tests.bench.stage import verdict, watched_cores
 from tests.bench.visitors import Person, Record, Site, Visit, form_with, percentile
 from tests.bench.world import RARE, world
 
@@ -71,7 +71,7 @@ class Colleague(Person):
         while (now := time.monotonic()) < until and not self.enough.is_set():
             if now - self.refreshed >= REFRESH:
                 self.refreshed = now
-                self.get("board refreshes itself", "/admin/", **{"X-Fragment": "board"})
+                self.get("board refreshes itself", "/admin/", X_Fragment="board")
             self.enough.wait(max(0.0, min(until, self.refreshed + REFRESH) - time.monotonic()))
 
     def one_of(self, page: str, pattern: str) -> str:
@@ -324,7 +324,7 @@ def print_lateness(what: str, late: Sequence[float]) -> None:
 def sent_by_people(since: dt.datetime) -> list[float]:
     """Seconds from the press of the button to the mail server's word, of each mail."""
     rows = Notice.objects.filter(kind__in=SENT_BY_PEOPLE, made_at__gte=since, accepted_at__isnull=False)
-    return [(to - since).total_seconds() for since, to in rows.values_list("made_at", "accepted_at")]
+    return [(to - since).total_seconds() for since, to in rows.values_list("made_at", "accepted_at") if to]
 
 
 def main() -> None:
@@ -352,7 +352,8 @@ def main() -> None:
         began, began_at = time.monotonic(), timezone.now()
         meter = Meter(at_work.house)
         meter.start()
-        time.sleep(chosen.seconds)
+        with watched_cores() as cores:
+            time.sleep(chosen.seconds)
         spent, until = meter.stop(), time.monotonic()
         at_work.end()
         visits = at_work.record.between(began, until)
@@ -367,6 +368,7 @@ def main() -> None:
         print(f"of {len(due)} that fell due; {len(seen)} mails in all")
         print_lateness("mails sent by people, from pressed to accepted", sent_by_people(began_at))
         print_cores(spent, meter.seconds)
+        print(f"the machine: {cores.busy:.2f} of {cores.there} cores busy, with whatever else was going on")
         for wrong, times in Counter(at_work.record.wrong).most_common(20):
             print(f"  {times} × {wrong}")
         worst = percentile([visit.took for visit in visits], 0.95)

@@ -136,7 +136,7 @@ class Visitor:
         self._used = 0.0
 
     def get(self, name: str, path: str, *, wanted: Sequence[int] = (200,), **headers: str) -> Answer:
-        return self.ask(name, "GET", path, wanted=wanted, headers=headers)
+        return self.ask(name, "GET", path, wanted=wanted, headers={n.replace("_", "-"): v for n, v in headers.items()})
 
     def post(self, name: str, path: str, form: Words, *, wanted: Sequence[int] = (302,)) -> Answer:
         sent = {**form, "csrfmiddlewaretoken": self.cookies["due_notice_csrf"].value}

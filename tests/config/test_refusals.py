@@ -14,9 +14,9 @@ LOGIN = "/admin/login/"
 
 
 @pytest.mark.django_db
-def test_very_many_fields_are_refused_with_a_sentence() -> None:
+def test_very_many_fields_are_refused_with_a_sentence(browser: Browser) -> None:
     many = {f"field{number}": "x" for number in range(1001)}
-    for answer in (Browser().post(LOGIN, many), Browser().get("/admin/incidents/incident/", many)):
+    for answer in (Browser().post(LOGIN, many), browser.get("/admin/incidents/incident/", many)):
         assert answer.status_code == 413
         assert TOO_MUCH in answer.content.decode()
 
@@ -32,7 +32,7 @@ def test_a_very_long_text_is_refused_with_a_sentence() -> None:
 def test_of_a_file_that_is_too_large_nothing_is_read(browser: Browser, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(refusals, "LARGEST", 1000)
     file = io.BytesIO(b"x" * 2000)
-    answer = browser.post("/admin/data/client/", {"file": file})
+    answer = browser.post("/admin/data/clients/", {"file": file})
     assert answer.status_code == 413
     assert TOO_MUCH in answer.content.decode()
 

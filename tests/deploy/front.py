@@ -75,11 +75,11 @@ class Front:
     def restart_node(self, name: str) -> None:
         """As the documentation says of a machine that goes: drained, stopped, started, let in again."""
         self._drained.add(name)
-        self._reload()
+        self.reload()
         assert self.product.processes.stop(name, timeout=45) == 0
         self.start_node(name)
         self._drained.discard(name)
-        self._reload()
+        self.reload()
 
     # ── nginx ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -115,7 +115,7 @@ class Front:
     def log(self) -> str:
         return children.tail(self._folder / "nginx.log")
 
-    def _reload(self) -> None:
+    def reload(self) -> None:
         """With its configuration as it is now; returns once nobody works by the old one."""
         assert self._process is not None
         old = set(children.session_members(self._process.pid)) - {self._process.pid}

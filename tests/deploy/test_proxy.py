@@ -77,6 +77,21 @@ def test_what_comes_from_outside_is_secured_and_limited(front: Front) -> None:
     assert visitor.ask("GET", "/admin/")[0].status == 200, "nobody else waits for them"
     assert [each.recv(100) for each in slow] == [b""] * 50, "and they are shown the door"
 
+    guesses = [Visitor(front).ask("POST", "/admin/login/") for _number in range(60)]
+    assert [answer.status for answer, _text in guesses[:25]] == [403] * 25, "without the form's token, but let through"
+    refused = [(answer.headers["Retry-After"], text) for answer, text in guesses if answer.status == 429]
+    assert refused
+    assert refused[0][0] == "5"
+    assert "Wait a few seconds" in refused[0][1]
+    two = f"due_notice_session=made-up; due_notice_session={visitor.cookies['due_notice_session'].value}"
+    assert visitor.ask("GET", "/admin/", None, Cookie=two)[0].status == 400, "no limit is got round by another session"
+    front.change("zone=person:4m rate=5r/s", "zone=person:4m rate=1r/m")
+    front.change("zone=person burst=40 delay=20", "zone=person burst=2 nodelay")
+    front.reload()
+    pages = [visitor.ask("GET", "/admin/")[0].status for _number in range(5)]
+    assert (pages[0], pages[-1]) == (200, 429)
+    assert Visitor(front).ask("GET", "/admin/login/")[0].status == 200, "nobody else is kept waiting"
+
 
 class Colleague(threading.Thread):
     """Saves one declaration after the other, and notes what was answered."""
