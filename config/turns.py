@@ -47,7 +47,7 @@ def one_at_a_time(
     """Decorator: whoever has one such page under way, and another that waits for it, is told to wait."""
 
     @functools.wraps(view)
-    def in_turn(request: HttpRequest, *args: Asked.args, **options: Asked.kwargs) -> Answer | HttpResponse:
+    def in_turn(request: HttpRequest, /, *args: Asked.args, **options: Asked.kwargs) -> Answer | HttpResponse:
         place = _places.setdefault(request.user.pk, _Place())
         if not place.enter():
             answer = render(request, "429.html", status=429)

@@ -29,10 +29,10 @@ def test_a_very_long_text_is_refused_with_a_sentence() -> None:
 
 
 @pytest.mark.django_db
-def test_of_a_file_that_is_too_large_nothing_is_read(browser: Browser, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_of_a_file_that_is_too_large_nothing_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(refusals, "LARGEST", 1000)
     file = io.BytesIO(b"x" * 2000)
-    answer = browser.post("/admin/data/clients/", {"file": file})
+    answer = Browser().post(LOGIN, {"file": file})
     assert answer.status_code == 413
     assert TOO_MUCH in answer.content.decode()
 

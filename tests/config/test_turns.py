@@ -6,7 +6,6 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
-from typing import Any
 
 import pytest
 from django.http import HttpRequest, HttpResponse
@@ -35,9 +34,9 @@ def pool() -> Iterator[ThreadPoolExecutor]:
 
 
 def request_of(pk: int) -> HttpRequest:
-    request: Any = RequestFactory().get("/")
-    request.user = SimpleNamespace(pk=pk, is_authenticated=True)
-    return request  # type: ignore[no-any-return]
+    request = RequestFactory().get("/")
+    request.user = SimpleNamespace(pk=pk, is_authenticated=True)  # type: ignore[assignment]
+    return request
 
 
 def test_a_second_waits_a_third_is_refused_with_a_sentence_and_others_are_served(pool: ThreadPoolExecutor) -> None:
