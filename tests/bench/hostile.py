@@ -27,7 +27,7 @@ from tests.bench.visitors import Answer, Record, Site, Visitor, form_with, perce
 from tests.bench.world import BUSY_CLIENT, RARE
 from tests.deploy.front import NAME
 
-FROM = "127.0.0.2"
+FROM, GUESSED_FROM = "127.0.0.2", "127.0.0.3"  # the latter is locked afterwards
 ANY = range(600)
 HOSTILE = "hostile"
 COMPLIANCE = "/admin/reviews/postincidentreview/compliance/"
@@ -152,13 +152,13 @@ OUTSIDE = (
 )
 
 
-def hammer(attack: Attack, site: Site, visitor: Visitor, until: float) -> Record:
+def hammer(attack: Attack, visitor: Visitor, until: float) -> Record:
     """So many threads, each with a connection of its own, all with the cookies of the one visitor."""
     record = Record()
 
     def strike(first: int) -> None:
-        own = Visitor(site, record)
-        own.cookies.load(visitor.cookies.output(header="", sep=";"))
+        own = Visitor(visitor.site, record)
+        own.cookies.update(visitor.cookies)
         number = first
         while time.monotonic() < until:
             answer = attack.blow(own, number)
@@ -319,6 +319,7 @@ def main() -> None:
     with shift(chosen.kept, chosen.incidents, names, web=2, pause=chosen.pause) as (at_work, _deadlines):
         make_the_hostile()
         outside = replace(at_work.site, visited_from=FROM)
+        elsewhere = replace(at_work.site, visited_from=GUESSED_FROM)
         hostile = Visitor(outside, Record())
         assert hostile.sign_in(HOSTILE, cast.PASSWORD)
         at_work.start()
@@ -328,10 +329,9 @@ def main() -> None:
             time.sleep(chosen.calm)
         for attack in (*SIGNED_IN, *OUTSIDE):
             if chosen.only in attack.name:
-                nobody = Visitor(outside, Record())
                 with watch.during(attack.name) as said:
-                    who = hostile if attack.is_signed_in else nobody
-                    record = hammer(attack, outside, who, time.monotonic() + chosen.seconds)
+                    who = hostile if attack.is_signed_in else Visitor(elsewhere, Record())
+                    record = hammer(attack, who, time.monotonic() + chosen.seconds)
                     said.append(_answers(record))
                 print(*refusals(record), sep="\n")
         for name, begin, go_on, count in SLOW:

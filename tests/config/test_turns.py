@@ -50,7 +50,7 @@ def test_a_second_waits_a_third_is_refused_with_a_sentence_and_others_are_served
     third = view(request_of(-1))
     assert third.status_code == 429
     assert third["Retry-After"] == "10"
-    assert b"is not done yet" in third.content  # type: ignore[attr-defined]
+    assert b"is not done yet" in third.content
     other = pool.submit(view, request_of(-2))
     assert page.begun.acquire(timeout=10), "somebody else is served at once"
     assert not page.begun.acquire(blocking=False), "the second of the same person is not, yet"
