@@ -20,6 +20,7 @@ import psycopg
 from django.contrib.auth.models import Group
 
 from config import roles
+from config.history import acting
 from config.models import User
 from tests import cast
 from tests.bench.load import Shift, shift
@@ -299,10 +300,12 @@ def prove_patience(at_work: Shift, visitor: Visitor) -> None:
 def make_the_hostile() -> None:
     """Somebody with as many rights as anybody has who does not keep the installation."""
     if not User.objects.filter(username=HOSTILE).exists():
-        user = cast.colleague(HOSTILE, "Hedda Ortega", roles.MANAGER)
+        cast.colleague(HOSTILE, "Hedda Ortega", roles.MANAGER)
+    user = User.objects.get(username=HOSTILE)
+    with acting(user, reason="As the bench needs it."):
         user.groups.add(*Group.objects.filter(name__in=(roles.OPERATOR, roles.AUDITOR)))
     password = User.objects.get(username="operator0").password
-    cast.past_the_trail(User.objects.filter(username=HOSTILE), password=password)
+    cast.past_the_trail(User.objects.filter(pk=user.pk), password=password)
 
 
 def main() -> None:
