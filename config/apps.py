@@ -14,9 +14,10 @@ class ConfigApp(AppConfig):
     verbose_name = _("People")
 
     def ready(self) -> None:
-        from config import checkup, sign_in, system_checks  # noqa: F401 - they register themselves
+        from config import checkup, concurrently, sign_in, system_checks  # noqa: F401 - they register themselves
         from config.audit import append_only, cuts, giving_up
 
+        concurrently.listen(self)  # first, so that opening the tables waits no longer than the migrations
         append_only.listen(self)
         cuts.listen(self)
         giving_up.listen()

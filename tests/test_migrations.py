@@ -17,7 +17,9 @@ from django.db.migrations.operations.base import Operation
 from django.db.migrations.recorder import MigrationRecorder
 from django.db.migrations.state import ProjectState
 
-from config.concurrently import AddIndexConcurrently
+from config.concurrently import AddIndexConcurrently, FillHistory, StopFillingHistory
+from config.history import history_of
+from config.models import User
 from config.roles import grant
 
 #: The newest of each app when the rules were made; no installation has data that is older.
@@ -48,6 +50,7 @@ def dangers(migration: migrations.Migration, state: ProjectState) -> list[str]:
             found += [f"{app}.{migration.name}: {step.describe()}: {why}" for why in _why(step, app, before, state)]
     if any(isinstance(step, AddIndexConcurrently) for step in migration.operations) and migration.atomic:
         found.append(f"{app}.{migration.name}: AddIndexConcurrently works only outside a transaction: atomic = False.")
+    found += [f"{app}.{migration.name}: {why}" for why in _why_together(migration, made)]
     return found
 
 
@@ -73,6 +76,18 @@ def _why(step: Operation, app: str, before: ProjectState, after: ProjectState) -
     elif isinstance(step, migrations.AlterField):
         old, new = (state.apps.get_model(app, step.model_name)._meta.get_field(step.name) for state in (before, after))
         yield from _of_change(old, new)
+
+
+def _why_together(migration: migrations.Migration, made: set[str]) -> Iterator[str]:
+    steps = list(_steps(migration.operations))
+    changed = [(step.model_name_lower, step.name) for step in steps if isinstance(step, migrations.AddField)]
+    filled = {(f"historical{step.model_name}", step.name) for step in steps if isinstance(step, FillHistory)}
+    for table, name in changed:
+        if table.startswith("historical") and table not in made and (table, name) not in filled:
+            yield f"{table}.{name} is left out of the rows that the old release adds: FillHistory"
+    first, *others = dict.fromkeys(table for table, _name in changed if table not in made) or [""]
+    if migration.atomic and others not in ([], [f"historical{first}"]):
+        yield "who works on one of its tables and waits for another is thrown out: one a migration, then its history"
 
 
 def _is_grant(step: migrations.RunPython) -> bool:
@@ -185,10 +200,23 @@ def test_what_hurts_is_found(state: ProjectState, step: Operation) -> None:
     assert len(dangers(planted(step), state)) == 1
 
 
+NEW, OF_HISTORY, OF_ANOTHER = (
+    migrations.AddField(table, "planted", models.CharField(max_length=20, null=True))
+    for table in (TABLE, f"historical{TABLE}", "deadline")
+)
+FILL = FillHistory(TABLE, "planted")
+
+
+@pytest.mark.parametrize("steps", [[NEW, OF_HISTORY], [OF_HISTORY, NEW, FILL], [NEW, OF_ANOTHER]])
+def test_what_hurts_together_is_found(state: ProjectState, steps: list[Operation]) -> None:
+    assert len(dangers(planted(*steps), state)) == 1
+
+
 @pytest.mark.parametrize(
     "steps",
     [
-        [migrations.AddField(TABLE, "planted", models.CharField(max_length=20, null=True))],
+        [NEW],
+        [NEW, OF_HISTORY, FILL],
         [migrations.AddField(TABLE, "planted", models.CharField(max_length=20, db_default="", default=""))],
         [migrations.AlterField(TABLE, "title", models.CharField("what happened", max_length=1000))],
         [migrations.AlterField("deadline", "incident", models.ForeignKey("incidents.Incident", models.CASCADE))],
@@ -200,6 +228,21 @@ def test_what_hurts_is_found(state: ProjectState, step: Operation) -> None:
 )
 def test_what_hurts_nobody_is_let_pass(state: ProjectState, steps: list[Operation]) -> None:
     assert dangers(planted(*steps), state) == []
+
+
+@pytest.mark.django_db
+@pytest.mark.skipif("connection.vendor != 'postgresql'", reason="On SQLite no two releases work side by side.")
+def test_history_is_filled_whoever_writes_it_until_nobody_needs_that(state: ProjectState, olga: User) -> None:
+    """As if the name were new, and the old release left it out."""
+    connection.check_constraints()  # PostgreSQL alters no table of which it still has to check a row
+    kept = history_of(User)
+    for step, said in ((FillHistory, "Olga"), (StopFillingHistory, "")):
+        with connection.schema_editor() as editor:
+            step("user", "first_name").database_forwards("config", editor, state, state)
+        row = kept.objects.latest("pk")
+        row.pk, row.first_name = None, ""
+        row.save()
+        assert kept.objects.latest("pk").first_name == said
 
 
 @pytest.mark.django_db(transaction=True)

@@ -19,6 +19,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import connection, models
+from django.db.models.expressions import RawSQL
 
 DIGEST_SIZE = 16  # bytes of a row's SHA-256 that a seal keeps
 
@@ -88,7 +89,7 @@ def columns(model: type[models.Model]) -> str:
 
 
 class ColumnGone(Exception):
-    """A column that rows were sealed with is not there any more."""
+    """A column that rows were sealed with is not there, or not yet known to this version on SQLite."""
 
 
 class _Instant(models.Func):
@@ -107,6 +108,8 @@ class Form:
         parts = [column.partition("#") for column in columns.split(",")]
         self.names = [name for name, _hash, _kind in parts]
         there = {field.attname for field in model._meta.concrete_fields}
+        self._newer = _newer_columns(model) if {*self.names} - there else {}
+        there |= {*self._newer}
         if gone := {*self.names, model._meta.pk.attname} ^ (there & {*self.names}):
             raise ColumnGone(", ".join(sorted(gone)))
         self._digested = [(name, kind) for name, _hash, kind in parts if kind]
@@ -129,10 +132,36 @@ class Form:
             digest = hashlib.sha256(_encode(content).encode("ascii")).digest()[:DIGEST_SIZE]
             yield pk, digest, instant(content.get(at))
 
-    def _expressions(self) -> Iterator[str | _Instant]:
+    def _expressions(self) -> Iterator[str | models.Expression]:
         for name in self.names:
-            is_instant = isinstance(self.model._meta.get_field(name), models.DateTimeField)
-            yield _Instant(name) if is_instant and connection.vendor == "postgresql" else name
+            newer = self._newer.get(name)
+            field = newer.output_field if newer else self.model._meta.get_field(name)
+            if isinstance(field, models.DateTimeField) and connection.vendor == "postgresql":
+                yield _Instant(newer or name)
+            else:
+                yield newer or name
+
+
+def _newer_columns(model: type[models.Model]) -> dict[str, RawSQL]:
+    """What a newer release has added to the table, as PostgreSQL describes it: so this one can check what that sealed.
+
+    SQLite knows too little of its columns' types.
+    """
+    if connection.vendor != "postgresql":
+        return {}
+    table, told = model._meta.db_table, connection.introspection
+    known = {field.column for field in model._meta.concrete_fields}
+    with connection.cursor() as cursor:
+        columns = told.get_table_description(cursor, table)
+    return {
+        column.name: RawSQL(  # noqa: S611 - names that the database tells
+            ".".join(map(connection.ops.quote_name, (table, column.name))),
+            (),
+            output_field=getattr(models, str(told.get_field_type(column.type_code, column)))(),
+        )
+        for column in columns
+        if column.name not in known
+    }
 
 
 def instant(at: dt.datetime | str | None) -> str:

@@ -56,11 +56,11 @@ class Front:
 
     # ── nodes ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def start_node(self, name: str) -> None:
-        """As its unit does; returns once it is ready."""
+    def start_node(self, name: str, of: Processes | None = None) -> None:
+        """As its unit does; returns once it is ready. `of` are the processes of another release."""
         port = self.nodes.setdefault(name, children.free_port())
         words = [word.replace("127.0.0.1:8000", f"127.0.0.1:{port}") for word in command("due-notice-web.service")[1:]]
-        processes = self.product.processes
+        processes = of or self.product.processes
         processes.start(name, "-m", "gunicorn", *words)
         processes.wait_until(lambda: _is_ready(port), 30, f"{name} was ready")
 
@@ -74,10 +74,16 @@ class Front:
 
     def restart_node(self, name: str) -> None:
         """As the documentation says of a machine that goes: drained, stopped, started, let in again."""
+        self.take_out_node(name)
+        self.start_node(name)
+        self.let_in_node(name)
+
+    def take_out_node(self, name: str) -> None:
         self._drained.add(name)
         self.reload()
         assert self.product.processes.stop(name, timeout=45) == 0
-        self.start_node(name)
+
+    def let_in_node(self, name: str) -> None:
         self._drained.discard(name)
         self.reload()
 

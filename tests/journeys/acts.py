@@ -84,6 +84,22 @@ def close_all() -> None:
         lifecycle.close(incident, by=olga, now=timezone.now(), reason="The disk was full; it is twice as large now.")
 
 
+def see_through(keys: list[int]) -> None:
+    """Olga tells the clients of these incidents and resolves them; then all is sealed, and verifies."""
+    olga = User.objects.get(username="olga")
+    for incident in Incident.objects.filter(pk__in=keys):
+        lifecycle.notify_client(incident, by=olga, now=timezone.now())
+        lifecycle.resolve(incident, by=olga, now=timezone.now())
+    call_command("audit", "seal")
+    call_command("audit", "verify")
+
+
+def examine() -> None:
+    """All that can say that something is wrong is asked."""
+    for command in (("audit", "seal"), ("audit", "verify"), ("deadlines", "verify"), ("outbox", "audit")):
+        call_command(*command)
+
+
 def open_review() -> None:
     """Olga resolves an incident and opens its review."""
     olga, now = User.objects.get(username="olga"), timezone.now()

@@ -39,10 +39,11 @@ class Processes:
 
     `env` may be changed until a process is started. By default everything lives below `folder`: SQLite and
     the filesystem broker. Mail goes to a port that refuses connections, so that no test reaches a real server.
+    `code` is where the product is that they are of.
     """
 
-    def __init__(self, folder: Path, env: Mapping[str, str] | None = None) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path, env: Mapping[str, str] | None = None, *, code: Path = ROOT) -> None:
+        self._folder, self._code = folder, code
         self._running: dict[str, _Running] = {}
         self.env: dict[str, str] = {name: value for name, value in os.environ.items() if name not in _NOT_INHERITED}
         self.env |= {
@@ -78,7 +79,7 @@ class Processes:
             raise ValueError(f"{name} is running already.")
         self._folder.mkdir(parents=True, exist_ok=True)
         log = self.log_file(name)
-        process = children.start([sys.executable, *command], log=log, env={**self.env, **(env or {})}, cwd=ROOT)
+        process = children.start([sys.executable, *command], log=log, env={**self.env, **(env or {})}, cwd=self._code)
         self._running[name] = _Running(process, log, may_end)
         return process
 
@@ -127,7 +128,7 @@ class Processes:
         self._folder.mkdir(parents=True, exist_ok=True)
         done = subprocess.run(
             [sys.executable, "manage.py", *command],
-            cwd=ROOT,
+            cwd=self._code,
             env={**self.env, **(env or {})},
             stdin=subprocess.DEVNULL,
             capture_output=True,
