@@ -33,7 +33,20 @@ from agreements.models.calendar import Weekday
 from config import scope, transfer
 from config.models import User
 from config.sheets import Line
-from config.transfer import Column, Kind, Problem, Taken, Verdict, found, names_in, names_out, of, register, set_values
+from config.transfer import (
+    Column,
+    Kind,
+    Problem,
+    Taken,
+    Verdict,
+    found,
+    names_in,
+    names_out,
+    of,
+    register,
+    save,
+    set_values,
+)
 
 _REMOVES_NOTHING = _("An import adds and changes. What is not in the file stays as it is.")
 
@@ -264,8 +277,7 @@ class Calendars(Kind):
             wanted["name"] = values["day_name"]
         parts = set_values(part, wanted)
         if is_new or parts:
-            part.full_clean()
-            part.save()
+            save(part)
         told = [*(changed or ()), *("day_name" if name == "name" else name for name in parts)]
         verdict = Verdict.ADDED if is_new else Verdict.CHANGED if told else Verdict.SAME
         return Taken(line.number, verdict, f"{calendar}: {part}", () if is_new else tuple(told))
@@ -277,8 +289,7 @@ class Calendars(Kind):
         calendar = calendar or ServiceCalendar()
         changed = set_values(calendar, {name: values[name] for name in ("name", "time_zone") if values.get(name)})
         if is_new or changed:
-            calendar.full_clean()
-            calendar.save()
+            save(calendar)
         return calendar, None if is_new else changed
 
     def _part(self, calendar: ServiceCalendar, values: Mapping[str, Any]) -> OpeningHours | SpecialDay | None:
@@ -410,8 +421,7 @@ class Agreements(Kind):
             words = cells.get(f"{severity.value}_means", "")
             definition = meant.get(severity) or SeverityDefinition(agreement=row, severity=severity)
             if words and set_values(definition, {"words": words}):
-                definition.full_clean()
-                definition.save()
+                save(definition)
                 yield f"{severity.value}_means"
 
 
@@ -525,8 +535,7 @@ class Commitments(Kind):
             is_there = point is not None
             point = point or WarningPoint(commitment=row, **measure)
             if set_values(point, wanted) or not is_there:
-                _told_in("warnings", point.full_clean)
-                point.save()
+                _told_in("warnings", save, point)
                 yield "warnings"
 
 

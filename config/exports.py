@@ -1,4 +1,4 @@
-"""A list as a file: the rows that its filters leave, as CSV, and a record of who took what out of the house.
+"""A list as a file: the rows that its filters leave, as CSV or XLSX, and a record of who took what out of the house.
 
 The file is whole, and the record of it committed, before its first byte is sent: a download that breaks off is
 recorded like any other, with the digest by which the file can be known again.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import datetime as dt
 import hashlib
+import io
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -22,11 +23,14 @@ from django.utils.functional import Promise
 from django.utils.text import capfirst, slugify
 from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
+from openpyxl import Workbook
+from openpyxl.cell import WriteOnlyCell
 
 from config.erased import shown
 from config.models import Export, User
 
 CAP = 100_000  # rows; half a list that looks whole would mislead, so more are refused
+LONGEST_CELL = 32_767  # characters of a cell of XLSX; the library would cut off what is longer
 CHUNK = 500  # rows read at a time
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
 BYTE_ORDER_MARK = "\ufeff"  # or the best-known spreadsheet reads UTF-8 as something else
@@ -123,20 +127,65 @@ def export(
     return table(_lines(rows, columns), of=rows.model, called=called, query=query, by=by, now=now)
 
 
-def table(
-    lines: Iterable[Sequence[object]], *, of: type[models.Model], called: str, query: str, by: User, now: dt.datetime
-) -> FileResponse:
-    """These lines, the first of which is the head, as a CSV file to download, recorded as one of that model."""
-    file: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - the response closes it
-    to, written = Digested(file), -1  # the head is no row
-    to.write(BYTE_ORDER_MARK)
-    writer = csv.writer(to)
+Lines = Iterable[Sequence[object]]
+
+
+@dataclass(frozen=True)
+class Form:
+    """What a table is written as; `write` says how many lines it wrote."""
+
+    ending: str
+    content_type: str
+    write: Callable[[Lines, IO[bytes]], int]
+
+
+def _write_csv(lines: Lines, file: IO[bytes]) -> int:
+    text = io.TextIOWrapper(file, "utf-8-sig", newline="")
+    writer = csv.writer(text)
+    count = 0
     for line in lines:
         writer.writerow([plain(value) for value in line])
-        written += 1
-    record = Export(at=now, by=by, listed=of._meta.label_lower, query=query, rows=written, sha256=to.sha256)
-    name = f"{slugify(called)}-{timezone.localtime(now):%Y-%m-%d-%H%M}.csv"
-    return handed_out(file, record, name=name, content_type="text/csv; charset=utf-8")
+        count += 1
+    text.detach()  # written, and not closed
+    return count
+
+
+def _write_xlsx(lines: Lines, file: IO[bytes]) -> int:
+    """Every cell as text, so that no spreadsheet runs one, or makes another date or number of it."""
+    book = Workbook(write_only=True)
+    sheet = book.create_sheet()
+    count = 0
+    for line in lines:
+        sheet.append([_text_cell(sheet, str(value)) for value in line])
+        count += 1
+    book.save(file)
+    return count
+
+
+def _text_cell(sheet: Any, text: str) -> Any:
+    if len(text) > LONGEST_CELL:
+        raise TooMany(_("A text is too long for a cell of an XLSX file. Take the CSV."))
+    cell = WriteOnlyCell(sheet, text)
+    cell.data_type, cell.number_format = "s", "@"  # of text and shown as such, whatever it begins with
+    return cell
+
+
+CSV = Form("csv", "text/csv; charset=utf-8", _write_csv)
+XLSX = Form("xlsx", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet", _write_xlsx)
+FORMS = {form.ending: form for form in (CSV, XLSX)}
+
+
+def table(
+    lines: Lines, *, of: type[models.Model], called: str, query: str, by: User, now: dt.datetime, form: Form = CSV
+) -> FileResponse:
+    """These lines, the first of which is the head, as a file to download, recorded as one of that model."""
+    file: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - the response closes it
+    rows = form.write(lines, file) - 1  # the head is none
+    file.seek(0)
+    digest = hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]  # typeshed wants more of it
+    record = Export(at=now, by=by, listed=of._meta.label_lower, query=query, rows=rows, sha256=digest)
+    name = f"{slugify(called)}-{timezone.localtime(now):%Y-%m-%d-%H%M}.{form.ending}"
+    return handed_out(file, record, name=name, content_type=form.content_type)
 
 
 def handed_out(file: IO[bytes], record: Export, *, name: str, content_type: str) -> FileResponse:

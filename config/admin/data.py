@@ -15,12 +15,12 @@ from django.core import signing
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
 from django.template.response import TemplateResponse
-from django.urls import URLPattern, path
+from django.urls import URLPattern, path, reverse
 from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
-from config import instants, proof, sheets, transfer, turns
+from config import exports, instants, proof, sheets, transfer, turns
 from config.admin.histories import READING_METHODS
 from config.fields import validate_line
 from config.forms import add_refusal, reason_field
@@ -205,12 +205,20 @@ def _plain_name(name: str | None) -> str:
 @_of_a_kind
 @turns.one_at_a_time
 def export(request: HttpRequest, kind: type[Kind]) -> Any:
+    """As CSV, or as what `form` in the address says."""
     if request.method != "GET":
         return HttpResponseNotAllowed(["GET"])
     if not kind.may_export(request.user):
         raise PermissionDenied
     by: User = request.user  # type: ignore[assignment]
-    return transfer.export(kind, by=by, now=instants.now())
+    form = exports.FORMS.get(request.GET.get("form", exports.CSV.ending))
+    if form is None:
+        raise Http404
+    try:
+        return transfer.export(kind, form, by=by, now=instants.now())
+    except exports.TooMany as refusal:
+        messages.warning(request, refusal.message)
+        return HttpResponseRedirect(reverse(f"admin:{KIND}", args=[kind.slug]))
 
 
 @_of_a_kind

@@ -7,10 +7,11 @@ import csv
 import datetime as dt
 import io
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from django.db import transaction
+from django.db import connection, connections, transaction
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
@@ -28,7 +29,7 @@ from agreements.models import (
     SpecialDay,
 )
 from agreements.transfer import Agreements, Calendars, Clients, Commitments, Contacts, Services
-from config import sheets, transfer
+from config import exports, sheets, transfer
 from config.audit import sources
 from config.models import Event, EventKind, Export, User
 from config.transfer import Kind, NotDone, Report
@@ -39,8 +40,8 @@ KINDS: tuple[type[Kind], ...] = (Services, Clients, Contacts, Calendars, Agreeme
 WHY = "Taken over from the old system."
 
 
-def exported(kind: type[Kind], by: User) -> bytes:
-    return b"".join(transfer.export(kind, by=by, now=NOON).streaming_content)  # type: ignore[arg-type]
+def exported(kind: type[Kind], by: User, form: exports.Form = exports.CSV) -> bytes:
+    return b"".join(transfer.export(kind, form, by=by, now=NOON).streaming_content)  # type: ignore[arg-type]
 
 
 def rehearsed(kind: type[Kind], content: bytes | str, by: User) -> Report:
@@ -110,6 +111,9 @@ def test_what_was_exported_is_imported_into_an_empty_database_and_exported_the_s
     with undone():
         make_world(names, prose, max_)
         before = [exported(kind, max_) for kind in KINDS]
+        for kind in KINDS:
+            same = imported(kind, exported(kind, max_, exports.XLSX), max_)
+            assert (same.does, same.problems) == ([], []), "what a spreadsheet shows of it changes nothing"
     assert not Client.objects.exists()
     with undone():
         for kind, content in zip(KINDS, before, strict=True):
@@ -247,3 +251,31 @@ def test_who_is_limited_to_some_clients_exports_those_and_imports_nothing(
         assert "Northwind" in content or "NW-2025-03" in content
         assert "Contoso" not in content
         assert "CT-2024-11" not in content
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_import_waits_for_another_before_it_touches_any_row(max_: User) -> None:
+    if connection.vendor != "postgresql":
+        pytest.skip("SQLite lets one write at a time.")
+    lines = ["Contoso,UTC", "Northwind,UTC"]
+    imported(Clients, "\n".join(["name,time_zone", *lines]), max_)
+    other_way_round = "\n".join(["name,time_zone", *reversed(lines)])
+
+    def second() -> Report:
+        try:
+            return rehearsed(Clients, other_way_round, max_)
+        finally:
+            connections.close_all()
+
+    waiting = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = %s AND NOT granted"
+    with ThreadPoolExecutor(1) as pool:
+        with transaction.atomic():
+            rehearsed(Clients, f"name,time_zone\n{lines[0]}\n", max_)  # under way: it has the first row
+            ending = pool.submit(second)
+            with connection.cursor() as cursor:
+                for _try in range(10_000):
+                    cursor.execute(waiting, [transfer.LOCK % 2**32])
+                    if cursor.fetchone() == (1,):
+                        break
+            assert Client.objects.select_for_update(nowait=True).get(name="Northwind"), "which nobody holds"
+        assert ending.result(30).same == 2

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
 import re
 from html import unescape
 from typing import Any
 
+import openpyxl
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client as Browser
 from django.urls import reverse
 
 from agreements.models import Client
-from config import transfer
+from config import exports, transfer
 from config.models import Export, User
+from tests import cast
 from tests.cast import browser_of
 
 FILE = "name,time_zone\nNorthwind,America/New_York\n"
@@ -86,3 +90,30 @@ def test_who_may_only_read_exports_and_imports_nothing(olga: User, aude: User) -
             assert browser.get(page("data_template", kind)).status_code == 200
     assert Export.objects.count() == 2 * len(transfer.KINDS)
     assert browser.get("/admin/data/secrets/").status_code == 404
+
+
+def test_a_spreadsheet_gets_text_that_it_does_not_run_and_its_export_is_recorded(max_: User) -> None:
+    cast.client("=1+1", "UTC")
+    answer = browser_of(max_).get(page("data_export"), {"form": "xlsx"})
+    content = b"".join(answer.streaming_content)  # type: ignore[attr-defined]
+    sheet = openpyxl.load_workbook(io.BytesIO(content)).active
+    assert sheet is not None
+    cells = [[(cell.value, cell.data_type, cell.number_format) for cell in row] for row in sheet.iter_rows()]
+    assert [value for value, *_how in cells[1]] == ["=1+1", "UTC", "en", "yes"]
+    assert {how for row in cells for _value, *how_it_is in row for how in [tuple(how_it_is)]} == {("s", "@")}
+    kept = Export.objects.get()
+    assert (kept.rows, kept.sha256) == (1, hashlib.sha256(content).hexdigest())
+    assert re.fullmatch(r'attachment; filename="clients-.*\.xlsx"', answer["Content-Disposition"])
+    assert browser_of(max_).get(page("data_export"), {"form": "exe"}).status_code == 404
+
+
+def test_what_does_not_fit_into_a_file_is_refused_with_a_sentence(max_: User, monkeypatch: pytest.MonkeyPatch) -> None:
+    cast.client("Northwind", "UTC")
+    cast.client("Contoso", "UTC")
+    browser = browser_of(max_)
+    for limit, form in (("CAP", "csv"), ("LONGEST_CELL", "xlsx")):
+        with monkeypatch.context() as smaller:
+            smaller.setattr(exports, limit, 1)
+            answer = browser.get(page("data_export"), {"form": form}, follow=True)
+        assert re.search("too many for a file|too long for a cell", answer.content.decode())
+    assert not Export.objects.exists()
