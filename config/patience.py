@@ -21,7 +21,12 @@ LOCK = 5  # seconds for which a page waits for a row that somebody else is chang
 RETRY_AFTER = 10  # seconds
 
 TOOK_TOO_LONG, IS_LOCKED = "took too long", "is locked"
-_BY_SQLSTATE = {"57014": TOOK_TOO_LONG, "55P03": IS_LOCKED}
+_BY_SQLSTATE = {
+    "57014": TOOK_TOO_LONG,
+    "55P03": IS_LOCKED,
+    "40P01": IS_LOCKED,  # two that waited for each other: PostgreSQL gave this one up
+    "40001": IS_LOCKED,  # what was read has changed meanwhile
+}
 
 
 def limit_pages(database: dict[str, Any]) -> None:
@@ -49,9 +54,18 @@ class PatienceMiddleware:
         if why is None:
             return None
         logger.warning("%s %s was given up, as the database %s.", request.method, request.path, why)
-        answer = render(request, "503.html", {"is_locked": why == IS_LOCKED}, status=503)
+        context = {"is_locked": why == IS_LOCKED, "again": _typed(request) if why == IS_LOCKED else None}
+        answer = render(request, "503.html", context, status=503)
         answer["Retry-After"] = str(RETRY_AFTER)
         return answer
+
+
+def _typed(request: HttpRequest) -> list[tuple[str, str]] | None:
+    """What was sent, to be sent once more; None where nothing was, or what no page repeats: a file, a password."""
+    if not request.POST or request.FILES or any("password" in name for name in request.POST):
+        return None
+    sent = [(name, str(value)) for name, values in request.POST.lists() for value in values]
+    return [(name, value) for name, value in sent if name != "csrfmiddlewaretoken"]
 
 
 def given_up_because(exception: BaseException) -> str | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,34 @@ def err(request: HttpRequest) -> HttpResponse:
     return HttpResponse("answered")
 
 
-urlpatterns = [path("ask/<path:question>", ask), path("sqlite/", ask_sqlite), path("err/", err)]
+def entangle(request: HttpRequest) -> HttpResponse:
+    """Take one row, then the other, which somebody else has who by now waits for the first."""
+    other = ConnectionHandler({"default": _pages["settings"]})["default"]
+    with ThreadPoolExecutor(1) as pool, _pages["connection"].cursor() as cursor, other.cursor() as theirs:
+        cursor.execute("CREATE TABLE pair AS SELECT generate_series(1, 2) AS pk")
+        theirs.execute("SET lock_timeout = 0; SET deadlock_timeout = '1min'; BEGIN; DELETE FROM pair WHERE pk = 2")
+        cursor.execute("SET lock_timeout = 0; SET deadlock_timeout = 1; BEGIN; DELETE FROM pair WHERE pk = 1")
+        waits = pool.submit(theirs.execute, "DELETE FROM pair WHERE pk = 1")
+        try:
+            waiting: tuple[Any, ...] | None = None
+            while waiting is None:
+                cursor.execute("SELECT 1 FROM pg_locks WHERE NOT granted")
+                waiting = cursor.fetchone()
+            cursor.execute("DELETE FROM pair WHERE pk = 2")
+        finally:
+            cursor.execute("ROLLBACK")
+            waits.result(10)
+            other.close()
+            cursor.execute("DROP TABLE pair")
+    return HttpResponse("answered")
+
+
+urlpatterns = [
+    path("entangle/", entangle),
+    path("ask/<path:question>", ask),
+    path("sqlite/", ask_sqlite),
+    path("err/", err),
+]
 pytestmark = pytest.mark.urls(__name__)
 
 
@@ -50,6 +78,7 @@ def pages(postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[s
     monkeypatch.setattr(patience, "LOCK", 1)
     database = env.database("DATABASE_URL", "")
     patience.limit_pages(database)
+    _pages["settings"] = database
     _pages["connection"] = ConnectionHandler({"default": database})["default"]
     yield database
     _pages["connection"].close()
@@ -77,6 +106,19 @@ def test_a_row_that_somebody_holds_is_not_waited_for_without_end(pages: dict[str
     other.close()
     assert answer.status_code == 503
     assert "Somebody else is changing the same thing at this moment." in answer.content.decode()
+
+
+@pytest.mark.django_db
+def test_of_two_that_wait_for_each_other_one_is_given_up_and_may_send_the_same_again(pages: dict[str, Any]) -> None:
+    answer = Browser().post("/entangle/", {"reason": "They <moved>.", "client": ["1", "2"]})
+    assert answer.status_code == 503
+    page = answer.content.decode()
+    assert "Somebody else is changing the same thing at this moment. Nothing of yours was saved." in page
+    for name, value in (("reason", "They &lt;moved&gt;."), ("client", "1"), ("client", "2")):
+        assert f'<input type="hidden" name="{name}" value="{value}">' in page
+    assert "<button" not in Browser().post("/sqlite/", {"old_password": "secret"}).content.decode(), (
+        "it is not repeated"
+    )
 
 
 @pytest.mark.django_db
