@@ -26,7 +26,15 @@ from incidents import lifecycle, outbox, tasks
 from incidents.lifecycle import Refused
 from incidents.models import Deadline, DeliveryAttempt, Incident, Notice, Sending
 from incidents.models.deadline import DeadlineQuerySet
-from incidents.models.notice import PLANNED_KINDS, STUCK_STATES, NoticeKind, NoticeQuerySet, NoticeState, Outcome
+from incidents.models.notice import (
+    PLANNED_KINDS,
+    SETTLED_STATES,
+    STUCK_STATES,
+    NoticeKind,
+    NoticeQuerySet,
+    NoticeState,
+    Outcome,
+)
 from incidents.outbox import MEETS
 
 #: What `cases` reads beside the notices themselves.
@@ -307,6 +315,32 @@ def _deciding(notice: Notice, by: User, reason: str) -> Iterator[Case]:
             is_now = {"state": case.notice.get_state_display()}
             raise Refused(_("Nothing was done: it needs nobody any more, it is “%(state)s” now.") % is_now)
         yield case
+
+
+def mail_log_has(notice: Notice, *, by: User, now: dt.datetime, at: dt.datetime, reason: str, evidence: str) -> Notice:
+    """After a backup was restored: by its log the mail server took this notice at `at`, so no copy of it goes any more.
+
+    It meets what its acceptance would have met, as of then. Only while sending is held, so that no worker has it;
+    refused for one that is settled here as well, and for an instant at which it cannot have been.
+    """
+    _require_reason(reason)
+    _require_evidence(evidence, _("Say what the log says of it."))
+    with transaction.atomic(), acting(by, reason=reason):
+        if not Sending.objects.select_for_update(no_key=True).filter(is_held=True).exists():
+            raise Refused(_("Hold sending first, so that no worker sends it meanwhile."))
+        incident = Incident.objects.locked().get(pk=notice.incident_id) if notice.incident_id else None
+        row = Notice.objects.select_for_update(no_key=True, of=("self",)).select_related(*READ_WITH).get(pk=notice.pk)
+        if row.state in SETTLED_STATES:
+            raise Refused(_("Nothing was done: it is “%(state)s” here.") % {"state": row.get_state_display()})
+        if not row.made_at <= at <= now:
+            raise Refused({"at": _("It was not there yet, or that lies in the future. Look at the zone.")})
+        why = _("The mail server's log has it, says %(who)s: %(evidence)s")
+        outbox.arrived(row, at=at, why=why % {"who": by.audit_name, "evidence": evidence}, now=now)
+        if incident is not None:
+            told = {"what": row.get_kind_display(), "evidence": evidence}
+            text = _("%(what)s: the mail server's log has it. %(evidence)s") % told
+            lifecycle.note(incident, text, by=by, now=now, at=max(at, incident.detected_at))
+    return row
 
 
 def _handle(notice: Notice, why: str) -> None:

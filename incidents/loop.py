@@ -5,11 +5,13 @@ What the Celery tasks do, too, calls these passes. A mail server that takes its 
 
 from __future__ import annotations
 
+import datetime as dt
 import logging
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 from django.db import close_old_connections, connection
 
@@ -23,11 +25,9 @@ logger = logging.getLogger(__name__)
 TICK = 1.0  # seconds from one pass of the planner or the sender to the next, unless somebody nudges
 WATCH_EVERY = 60.0  # seconds from one audit to the next
 SEAL_EVERY = 60.0  # seconds from one seal of the trail to the next
-GIVE_UP_EVERY = 86_400.0  # seconds from one look for texts that are kept no longer to the next
+GIVE_UP_EVERY = DAY = 86_400.0  # seconds from one look for texts that are kept no longer to the next
+DAILY_AT = (3, 10)  # hour and minute in UTC, where what comes once a day is rung for by others
 CALM_AFTER_ERROR = 1.0  # seconds
-
-#: (name, step, seconds from one pass to the next) of what floors above do besides.
-_others: list[tuple[str, Callable[[], object], float]] = []
 
 
 # ── one pass each ───────────────────────────────────────────────────────────────────────────────────────────────────
@@ -53,14 +53,62 @@ def watch() -> int:
     return released
 
 
-def also(name: str, step: Callable[[], object], every: float) -> None:
-    """For a floor above: do this as well, in a thread of its own."""
-    _others.append((name, step, every))
-
-
 def give_up(should_stop: Callable[[], bool] = stopping.never) -> int:
     """Reduce the texts that are older than they are to be kept; returns of how many notices."""
     return retention.reduce_as_set(instants.now(), should_stop)
+
+
+# ── all that is done again and again ────────────────────────────────────────────────────────────────────────────────
+
+
+def _nothing() -> None:
+    pass
+
+
+@dataclass(frozen=True)
+class Told:
+    """What a pass is told: whom to call once there are rows to send, and what says that it is to stop."""
+
+    then: Callable[[], object] = _nothing
+    should_stop: Callable[[], bool] = stopping.never
+
+
+@dataclass(frozen=True)
+class Work:
+    """One of the parts, whoever rings for it: the loop in its thread, the beat by its task, or cron each minute."""
+
+    name: str
+    task: str
+    step: Callable[[Told], object]
+    every: float  # seconds from one pass to the next
+
+
+WORK = [
+    Work("planner", "incidents.tasks.raise_due", lambda told: plan(told.then), TICK),
+    Work("sender", "incidents.tasks.deliver", lambda told: send(told.should_stop), TICK),
+    Work("auditor", "incidents.tasks.keep_watch", lambda _told: watch(), WATCH_EVERY),
+    Work("sealer", "config.tasks.keep_trail", lambda _told: keeping.keep(), SEAL_EVERY),
+    Work("keeper", "incidents.tasks.give_up_old_texts", lambda told: give_up(told.should_stop), GIVE_UP_EVERY),
+]
+
+
+def also(name: str, task: str, step: Callable[[], object], every: float) -> None:
+    """For a floor above: do this as well, in a thread of its own."""
+    WORK.append(Work(name, task, lambda _told: step(), every))
+
+
+def once(now: dt.datetime) -> Iterator[tuple[str, object]]:
+    """One pass of all that is due in this minute, for cron: gives each part's name with what it did, or its error.
+
+    What one of them runs into keeps no other from its pass.
+    """
+    for work in WORK:
+        if work.every < DAY or (now.hour, now.minute) == DAILY_AT:
+            try:
+                yield work.name, work.step(Told())
+            except Exception as error:
+                logger.exception("The %s's pass failed; the next one tries again.", work.name)
+                yield work.name, error
 
 
 # ── all together, until told to stop ────────────────────────────────────────────────────────────────────────────────
@@ -70,14 +118,11 @@ def run(stop: threading.Event) -> None:
     """Until `stop` is set; then the mail in hand is finished and the rest handed back."""
     nudge = threading.Event()  # rows were made: the sender need not wait for its tick
     never = threading.Event()
-    parts = (
-        threading.Thread(target=_repeat, args=("planner", lambda: plan(nudge.set), TICK, never, stop)),
-        threading.Thread(target=_repeat, args=("sender", lambda: send(stop.is_set), TICK, nudge, stop)),
-        threading.Thread(target=_repeat, args=("auditor", watch, WATCH_EVERY, never, stop)),
-        threading.Thread(target=_repeat, args=("sealer", keeping.keep, SEAL_EVERY, never, stop)),
-        threading.Thread(target=_repeat, args=("keeper", lambda: give_up(stop.is_set), GIVE_UP_EVERY, never, stop)),
-        *(threading.Thread(target=_repeat, args=(*other, never, stop)) for other in _others),
-    )
+    told = Told(nudge.set, stop.is_set)
+    parts = [
+        threading.Thread(target=_repeat, args=(work, told, nudge if work.name == "sender" else never, stop))
+        for work in WORK
+    ]
     for thread in parts:
         thread.start()
     stop.wait()
@@ -87,18 +132,18 @@ def run(stop: threading.Event) -> None:
         thread.join()
 
 
-def _repeat(name: str, step: Callable[[], object], every: float, nudge: threading.Event, stop: threading.Event) -> None:
+def _repeat(work: Work, told: Told, nudge: threading.Event, stop: threading.Event) -> None:
     try:
         while not stop.is_set():
             close_old_connections()
             began = time.monotonic()
             nudge.clear()
             try:
-                if done := step():
-                    logger.info("%s: %s", name, done)
-                wait = every - (time.monotonic() - began)  # from start to start: a pass of the planner takes that long
+                if done := work.step(told):
+                    logger.info("%s: %s", work.name, done)
+                wait = work.every - (time.monotonic() - began)  # from start to start, as the planner's takes that long
             except Exception:  # the loop must outlive whatever one pass runs into
-                logger.exception("The %s's pass failed; the next one tries again.", name)
+                logger.exception("The %s's pass failed; the next one tries again.", work.name)
                 connection.close()
                 wait = CALM_AFTER_ERROR
             if not stop.is_set():

@@ -16,5 +16,5 @@ class ReviewsConfig(AppConfig):
         from reviews import followup
         from reviews.models import PostIncidentReview
 
-        loop.also("reviewer", lambda: followup.follow_up(instants.now()), 60.0)
+        loop.also("reviewer", "reviews.tasks.follow_up", lambda: followup.follow_up(instants.now()), 60.0)
         retention.register_use(lambda since: PostIncidentReview.objects.worked_on(since).values("incident"))

@@ -5,12 +5,15 @@ from __future__ import annotations
 import datetime as dt
 import uuid
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 from django.core.exceptions import ValidationError
+from django.core.management import CommandError, call_command
 
 from agreements.models import Client, Obligation, ServiceAgreement, Severity
+from config import instants
 from config.models import User
 from incidents import handling, lifecycle, notices, outbox
 from incidents.lifecycle import Refused
@@ -411,3 +414,48 @@ class TestTheSwitch:
             at("9:05"),
             3,
         )
+
+
+# ── after a backup was restored ─────────────────────────────────────────────────────────────────────────────────────
+
+
+def settle(tmp_path: Path, *lines: str) -> None:
+    log = tmp_path / "log.txt"
+    log.write_text("\n".join(lines))
+    call_command("outbox", "arrived", "--log", str(log), "--by", "max", "--reason", "Compared with the log")
+
+
+def test_what_the_mail_log_has_is_settled_as_of_then_and_no_copy_goes(
+    relay: SmtpSink,
+    incident: Incident,
+    northwind: ServiceAgreement,
+    olga: User,
+    max_: User,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(instants, "_synced", (instants._ticks(), at("10:25")))
+    notice = told(incident, northwind.client, olga)[0]
+    line = f"{notice.message_id} 2026-11-24T10:12:00+00:00 250 2.0.0 queued as 4711"
+    with pytest.raises(CommandError, match="Hold sending first"):
+        settle(tmp_path, line)
+    handling.hold(by=max_, now=at("10:20"), reason="Backup restored")
+    for wrong, sentence in (
+        ("<nobody@due-notice.example> 2026-11-24T10:12:00+00:00 250", "Line 2: .* is not in this database"),
+        (f"{notice.message_id} 2026-11-24T10:12:00 250", "Line 2 needs"),
+        (f"{notice.message_id} 2026-11-24T10:12:00+00:00", "Line 2 needs"),
+        (f"{notice.message_id} 2026-11-24T10:09:00+00:00 250", "Line 2: .*not there yet"),
+    ):
+        with pytest.raises(CommandError, match=sentence):
+            settle(tmp_path, "", wrong)
+    settle(tmp_path, line)
+    notice = reread(notice)
+    assert (notice.state, notice.accepted_at) == (NoticeState.HANDLED, at("10:12"))
+    assert notify(incident, northwind.client).met_at == at("10:12")
+    assert last_change(notice) == ("Max Weber (max)", "Compared with the log")
+    assert "250 2.0.0 queued as 4711" in notice.state_reason
+    with pytest.raises(CommandError, match="Nothing was done: it is “Handled"):
+        settle(tmp_path, line)
+    handling.release(by=max_, now=at("10:30"), reason="Compared with the log")
+    outbox.deliver(at("10:31"))
+    assert notice.message_id not in relay.by_message_id()
