@@ -500,22 +500,27 @@ def no_contact_alarm(
 
 def alarm_about(notice: Notice, answer: str, *, now: dt.datetime) -> list[Notice]:
     """A client's notice will not arrive by itself: operators and managers are told. Nobody is, about their own mail."""
-    if notice.contact_id is None or notice.incident is None or notice.client is None:
+    if notice.contact_id is None or notice.client is None:
         return []
-    directory = Directory([notice.incident], [notice.client.pk])
     told = {"kind": NoticeKind(notice.kind).label, "address": notice.recipient_address, "answer": answer[:300]}
-    return _alarms(
-        lambda: (
-            _("“%(kind)s” did not go to %(address)s: %(answer)s. Decide on its page, or tell them by other means.")
-            % told
-        ),
-        directory,
-        notice.incident,
-        now=now,
-        client=notice.client,
-        deadline=notice.deadline,
-        moment=f"undelivered-{notice.pk}-{notice.attempts.count()}",
-    )
+
+    def say() -> str:
+        said = _("“%(kind)s” did not go to %(address)s: %(answer)s. Decide on its page, or tell them by other means.")
+        return said % told
+
+    moment = f"undelivered-{notice.pk}-{notice.attempts.count()}"
+    if notice.incident is not None:
+        directory = Directory([notice.incident], [notice.client.pk])
+        about: dict[str, Any] = {"now": now, "client": notice.client, "deadline": notice.deadline, "moment": moment}
+        return _alarms(say, directory, notice.incident, **about)
+    page = reverse("admin:incidents_notice_change", args=[notice.pk])
+    rows = []
+    for user in _operators_and_managers(Directory([])):
+        with translation.override(user.language):
+            headline = say()
+        told_to: dict[str, Any] = {"now": now, "client": notice.client, "incident": None, "moment": moment}
+        rows.append(to_colleague(NoticeKind.ALARM, user, link=page, headline=headline, message="", **told_to))
+    return rows
 
 
 def _alarms(say: Callable[[], str], directory: Directory, incident: Incident, **about: Any) -> list[Notice]:
@@ -649,6 +654,7 @@ def to_colleague(
     now: dt.datetime,
     moment: str,
     incident: Incident | None,
+    client: Client | None = None,
     link: str,
     headline: str,
     message: str,
@@ -659,7 +665,8 @@ def to_colleague(
     `link` leads from the site's root to where something can be done; headline and message are in the user's language.
     """
     said = {"headline": headline, "message": message, "staff_url": settings.PUBLIC_URL + link, **facts}
-    return _undue(kind, Recipient.colleague(user), now=now, moment=moment, incident=incident, said=said)
+    to = Recipient.colleague(user)
+    return _undue(kind, to, now=now, moment=moment, incident=incident, client=client, said=said)
 
 
 def to_contacts(

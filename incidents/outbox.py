@@ -225,7 +225,7 @@ def _is_still_owed(notice: Notice, now: dt.datetime) -> bool:
         return True
     with transaction.atomic():
         is_cancelled = _move(notice, NoticeState.LEASED, NoticeState.CANCELLED, state_reason=reason, **FREE)
-        if is_cancelled and notice.kind in MEETS and not is_reachable(notice):
+        if is_cancelled and notice.kind in (*MEETS, NoticeKind.STATEMENT) and not is_reachable(notice):
             notices.queue(notices.alarm_about(notice, reason, now=now))
     return False
 

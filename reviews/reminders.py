@@ -61,6 +61,7 @@ class Telling:
         return (self.incident.pk if self.incident else None, self.moment, self.to.email)
 
     def composed(self, now: dt.datetime) -> Notice:
+        action: dict[str, Any] = {"action": self.about} if isinstance(self.about, CorrectiveAction) else {}
         return notices.to_colleague(
             self.kind,
             self.to,
@@ -70,7 +71,7 @@ class Telling:
             link=_link(self.about),
             headline=self.headline,
             message=self.message,
-            **({"action": self.about} if isinstance(self.about, CorrectiveAction) else {}),
+            **action,
             **self.facts,
         )
 

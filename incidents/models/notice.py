@@ -56,8 +56,8 @@ FOLLOW_UPS = (
     NoticeKind.OUTSTANDING,
 )
 
-#: About no single incident.
-WITHOUT_INCIDENT = (NoticeKind.CANARY, NoticeKind.OUTSTANDING, NoticeKind.STATEMENT)
+#: Perhaps about no single incident: an alarm is not, if what it is about is not.
+WITHOUT_INCIDENT = (NoticeKind.CANARY, NoticeKind.OUTSTANDING, NoticeKind.STATEMENT, NoticeKind.ALARM)
 
 
 #: Said before something is due; each later one says more than those before it.

@@ -37,6 +37,7 @@ class ClientStatement(AddedOnly):
         ordering = ("-month", "client__name", "-version")
         constraints = (
             models.UniqueConstraint(fields=("client", "month", "version"), name="statement_once_per_version"),
+            models.CheckConstraint(condition=Q(month__endswith="-01"), name="statement_of_a_month_by_its_first_day"),
             models.CheckConstraint(condition=~Q(html="") & ~Q(text=""), name="statement_says_something"),
             models.CheckConstraint(
                 condition=Q(version=1, reissue_reason="") | Q(version__gt=1) & ~Q(reissue_reason=""),

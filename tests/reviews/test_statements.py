@@ -16,7 +16,7 @@ from agreements.models import Client, ClientScope, Obligation, ServiceAgreement,
 from config.models import User
 from config.periods import Month
 from incidents import lifecycle as incidents
-from incidents import outbox
+from incidents import outbox, watchdog
 from incidents.models import Attachment, Incident, Notice
 from incidents.models.notice import NoticeKind, NoticeState, Rank
 from reviews import lifecycle
@@ -209,6 +209,9 @@ def test_the_database_keeps_it_so(incident: Incident, contoso: ServiceAgreement,
         kept.pk, kept.version, kept.reissue_reason = None, version, reason
         with pytest.raises(IntegrityError), transaction.atomic():
             kept.save(force_insert=True)
+    kept.version, kept.reissue_reason, kept.month = 2, "Why not?", dt.date(2026, 11, 2)
+    with pytest.raises(IntegrityError, match="statement_of_a_month_by_its_first_day"), transaction.atomic():
+        kept.save(force_insert=True)
     row = statements()[0]
     row.pk, row.moment, row.message_id, row.contact = None, "x", "<x@y>", None
     with pytest.raises(IntegrityError), transaction.atomic():
@@ -329,3 +332,35 @@ class TestPages:
         assert "This month is not over yet" in shown
         assert "Send the statement" not in shown
         assert "is not over yet" in browser_of(max_).get(f"{page}draft/?month=2999-01").content.decode()
+
+
+def alarms() -> list[Notice]:
+    return list(Notice.objects.filter(kind=NoticeKind.ALARM).order_by("recipient_address"))
+
+
+def test_a_statement_that_is_refused_alarms_operators_and_managers_and_waits_for_a_person(
+    relay: SmtpSink, northwind: ServiceAgreement, olga: User, max_: User
+) -> None:
+    relay.refuse("ops@northwind.example", 550, "no such user here")
+    send(northwind.client, max_)
+    outbox.deliver(LATER)
+    assert statements().get().state == NoticeState.FAILED
+    assert [alarm.user for alarm in alarms()] == [max_, olga]
+    (mail,) = [mail for mail in relay.messages if mail.recipients == ("olga@due-notice.example",)]
+    assert mail.subject == "ALARM: Northwind cannot be mailed"
+    assert "“Monthly statement” did not go to ops@northwind.example: 550" in told_by(mail)
+    assert reverse("admin:incidents_notice_change", args=[statements().get().pk]) in told_by(mail)
+    assert "notices-need-a-person" in [problem.key for problem in watchdog.audit(LATER)]
+    assert "ops@northwind.example" in browser_of(olga).get(reverse("admin:incidents_attention")).content.decode()
+
+
+def test_a_statement_to_whom_nobody_may_mail_any_more_is_not_dropped_in_silence(
+    relay: SmtpSink, northwind: ServiceAgreement, olga: User, max_: User
+) -> None:
+    send(northwind.client, max_)
+    contact = northwind.client.contacts.get()
+    contact.is_active = False
+    cast.save(contact)
+    outbox.deliver(LATER)
+    assert statements().get().state == NoticeState.CANCELLED
+    assert [alarm.user for alarm in alarms()] == [max_, olga]
