@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from django.db import models
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from agreements.models import Client, ServiceAgreement, ServiceCalendar
 from agreements.models.calendar import RUNNING_OUT_DAYS
@@ -17,7 +18,7 @@ from config.models import User
 ENDING_DAYS = 60
 
 
-@doctor.register("calendars")
+@doctor.register(gettext_lazy("calendars"))
 def calendars_reach_far_enough(now: dt.datetime) -> Iterator[Finding]:
     found = list(ServiceCalendar.objects.running_out(now))
     if found:
@@ -31,7 +32,7 @@ def calendars_reach_far_enough(now: dt.datetime) -> Iterator[Finding]:
         yield ok(_("None in use runs out of closures within %(days)d days.") % {"days": RUNNING_OUT_DAYS})
 
 
-@doctor.register("contacts")
+@doctor.register(gettext_lazy("contacts"))
 def agreements_in_force_have_contacts(now: dt.datetime) -> Iterator[Finding]:
     bound = Client.objects.filter(agreements__in=ServiceAgreement.objects.in_force(now)).distinct()
     unreachable = bound.filter(models.Q(is_active=False) | models.Q(pk__in=Client.objects.unreachable().values("pk")))
@@ -45,7 +46,7 @@ def agreements_in_force_have_contacts(now: dt.datetime) -> Iterator[Finding]:
         yield ok(_("Every client with an agreement in force can be mailed."))
 
 
-@doctor.register("agreements")
+@doctor.register(gettext_lazy("agreements"))
 def agreements_go_on(now: dt.datetime) -> Iterator[Finding]:
     in_force = ServiceAgreement.objects.in_force(now)
     later = ServiceAgreement.objects.filter(
@@ -68,7 +69,7 @@ def agreements_go_on(now: dt.datetime) -> Iterator[Finding]:
         yield ok(_("None ends within %(days)d days without a version after it.") % {"days": ENDING_DAYS})
 
 
-@doctor.register("zones in use")
+@doctor.register(gettext_lazy("zones in use"))
 def zones_are_known(now: dt.datetime) -> Iterator[Finding]:
     holders = (Client, ServiceCalendar, User)
     used = {name for holder in holders for name in holder._default_manager.values_list("time_zone", flat=True)}

@@ -16,6 +16,7 @@ from django.core import checks
 from django.db import connection
 from django.db.models import Q, QuerySet
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from config import doctor, health, installation, openid, roles, times, zones
 from config.audit import canonical, seals
@@ -30,7 +31,7 @@ REDIS_PATIENCE = 3.0  # seconds
 ANCHOR_DAYS = 35  # one each month, and a few days
 
 
-@doctor.register("settings", asks_database=False)
+@doctor.register(gettext_lazy("settings"), asks_database=False)
 def settings_are_sound(now: dt.datetime) -> Iterator[Finding]:
     """What `check --deploy` says; on a machine that nobody else reaches, what `check` says."""
     reached = installation.is_reached({"ALLOWED_HOSTS": settings.ALLOWED_HOSTS, "PUBLIC_URL": settings.PUBLIC_URL})
@@ -48,7 +49,7 @@ def settings_are_sound(now: dt.datetime) -> Iterator[Finding]:
 # ── the database ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-@doctor.register("database")
+@doctor.register(gettext_lazy("database"))
 def database_is_fit(now: dt.datetime) -> Iterator[Finding]:
     if connection.vendor == "postgresql":
         yield from _postgresql_is_fit()
@@ -96,7 +97,7 @@ def about_postgresql(version: int, encoding: str) -> Iterator[Finding]:
     yield ok(_("PostgreSQL %(version)s answers.") % said)
 
 
-@doctor.register("migrations")
+@doctor.register(gettext_lazy("migrations"))
 def migrations_are_applied(now: dt.datetime) -> Iterator[Finding]:
     found = health.PROBES["/healthz/ready"]()
     for problem in found:
@@ -105,7 +106,7 @@ def migrations_are_applied(now: dt.datetime) -> Iterator[Finding]:
         yield ok(_("All are applied."))
 
 
-@doctor.register("clock")
+@doctor.register(gettext_lazy("clock"))
 def clocks_agree(now: dt.datetime) -> Iterator[Finding]:
     """The database's clock is the one that counts; a machine that differs misleads whoever reads its logs."""
     if connection.vendor != "postgresql":
@@ -134,7 +135,7 @@ def skew(seconds: float) -> Iterator[Finding]:
 # ── the machine ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-@doctor.register("time zones", asks_database=False)
+@doctor.register(gettext_lazy("time zones"), asks_database=False)
 def zone_rules_are_ours(now: dt.datetime) -> Iterator[Finding]:
     if zoneinfo.TZPATH:
         yield error(
@@ -150,7 +151,7 @@ def zone_rules_are_ours(now: dt.datetime) -> Iterator[Finding]:
         yield ok(_("The rules are those of %(version)s.") % {"version": zones.IANA_VERSION})
 
 
-@doctor.register("disk", asks_database=False)
+@doctor.register(gettext_lazy("disk"), asks_database=False)
 def disk_has_room(now: dt.datetime) -> Iterator[Finding]:
     free = shutil.disk_usage(settings.VAR_DIR).free
     said = {"free": f"{free / 1e9:.1f} GB", "folder": settings.VAR_DIR}
@@ -161,7 +162,7 @@ def disk_has_room(now: dt.datetime) -> Iterator[Finding]:
     yield says(_("Only %(free)s are free where %(folder)s is.") % said, _("Make room, or give VAR_DIR a larger disk."))
 
 
-@doctor.register("static files", asks_database=False)
+@doctor.register(gettext_lazy("static files"), asks_database=False)
 def static_files_are_collected(now: dt.datetime) -> Iterator[Finding]:
     ours = Path(settings.STATICFILES_DIRS[0])
     files = [file for file in ours.rglob("*") if file.is_file()]
@@ -180,7 +181,7 @@ def _is_collected(file: Path, copy: Path) -> bool:
     return copy.is_file() and copy.read_bytes() == file.read_bytes()
 
 
-@doctor.register("broker", reaches_out=True, asks_database=False)
+@doctor.register(gettext_lazy("broker"), reaches_out=True, asks_database=False)
 def broker_answers(now: dt.datetime) -> Iterator[Finding]:
     if not settings.REDIS_URL:
         yield ok(_("There is no Redis: doorbells go through files, which serve this machine."))
@@ -209,7 +210,7 @@ def broker_answers(now: dt.datetime) -> Iterator[Finding]:
     yield ok(_("Redis %(version)s answers.") % said)
 
 
-@doctor.register("single sign-on", reaches_out=True, asks_database=False)
+@doctor.register(gettext_lazy("single sign-on"), reaches_out=True, asks_database=False)
 def provider_answers(now: dt.datetime) -> Iterator[Finding]:
     if not openid.is_on():
         yield ok(_("It is switched off."))
@@ -228,7 +229,7 @@ def provider_answers(now: dt.datetime) -> Iterator[Finding]:
 # ── the trail ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-@doctor.register("seal key")
+@doctor.register(gettext_lazy("seal key"))
 def seal_key_opens_the_newest_seal(now: dt.datetime) -> Iterator[Finding]:
     newest = Seal.objects.first()
     if newest is None:
@@ -249,7 +250,7 @@ def seal_key_opens_the_newest_seal(now: dt.datetime) -> Iterator[Finding]:
         yield ok(_("It opens the newest seal, no. %(number)s.") % {"number": newest.number})
 
 
-@doctor.register("anchor")
+@doctor.register(gettext_lazy("anchor"))
 def anchor_is_fresh(now: dt.datetime) -> Iterator[Finding]:
     last = Event.objects.filter(kind=EventKind.ANCHOR_TAKEN).first()
     remedy = _("Run `manage.py audit anchor` each month, and keep what it prints where no administrator can change it.")
@@ -264,7 +265,7 @@ def anchor_is_fresh(now: dt.datetime) -> Iterator[Finding]:
 # ── people ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-@doctor.register("people")
+@doctor.register(gettext_lazy("people"))
 def somebody_is_there(now: dt.datetime) -> Iterator[Finding]:
     active = User.objects.filter(is_active=True, is_staff=True)
     found = list(_missing(active))

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 from django.db import Error
+from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 
 logger = logging.getLogger(__name__)
@@ -59,7 +60,7 @@ Check = Callable[[dt.datetime], Iterator[Finding]]
 
 @dataclass(frozen=True)
 class _Registered:
-    name: str
+    name: str | Promise
     check: Check
     reaches_out: bool
     asks_database: bool
@@ -68,7 +69,7 @@ class _Registered:
 _checks: list[_Registered] = []
 
 
-def register(name: str, *, reaches_out: bool = False, asks_database: bool = True) -> Callable[[Check], Check]:
+def register(name: str | Promise, *, reaches_out: bool = False, asks_database: bool = True) -> Callable[[Check], Check]:
     """Decorator; `reaches_out` for what speaks to other machines than the database, and may keep its caller waiting."""
 
     def add(check: Check) -> Check:
@@ -76,6 +77,11 @@ def register(name: str, *, reaches_out: bool = False, asks_database: bool = True
         return check
 
     return add
+
+
+def names() -> list[str]:
+    """Of all checks, in the reader's language."""
+    return [str(one.name) for one in _checks]
 
 
 def examine(now: dt.datetime, *, reaching_out: bool = True) -> Iterator[Finding]:
@@ -95,7 +101,7 @@ def examine(now: dt.datetime, *, reaching_out: bool = True) -> Iterator[Finding]
             logger.exception("The check “%s” failed.", one.name)
             found = [error(_("This could not be looked at."), _("See the log for what went wrong, and report it."))]
         for finding in found:
-            yield replace(finding, check=one.name)
+            yield replace(finding, check=str(one.name))
 
 
 def _lost(trouble: Error) -> Finding:

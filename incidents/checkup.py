@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 from django.conf import settings
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from config import doctor, installation, times, zones
 from config.doctor import Finding, error, ok, warning
@@ -20,7 +21,7 @@ from incidents.models.sending import Part
 RELAY_PATIENCE = 10.0  # seconds for each step of the conversation
 
 
-@doctor.register("worker and beat")
+@doctor.register(gettext_lazy("worker and beat"))
 def workers_are_at_work(now: dt.datetime) -> Iterator[Finding]:
     """Their passes ring once a second by the beat, or by the loop: where they come, both are alive."""
     problems = watchdog.red_problems(now)
@@ -34,7 +35,7 @@ def workers_are_at_work(now: dt.datetime) -> Iterator[Finding]:
         )
 
 
-@doctor.register("queue")
+@doctor.register(gettext_lazy("queue"))
 def queue_is_clean(now: dt.datetime) -> Iterator[Finding]:
     problems = [problem for problem in watchdog.audit(now) if not problem.is_red]
     for problem in problems:
@@ -44,7 +45,7 @@ def queue_is_clean(now: dt.datetime) -> Iterator[Finding]:
         yield ok(_("Nothing of what a minute's audit looks at waits for a person or was lost."))
 
 
-@doctor.register("who notices silence", asks_database=False)
+@doctor.register(gettext_lazy("who notices silence"), asks_database=False)
 def somebody_outside_notices_silence(now: dt.datetime) -> Iterator[Finding]:
     if not settings.HEARTBEAT_URL:
         yield warning(
@@ -60,7 +61,7 @@ def somebody_outside_notices_silence(now: dt.datetime) -> Iterator[Finding]:
         yield ok(_("A dead man's switch and a canary do."))
 
 
-@doctor.register("rules of deadlines")
+@doctor.register(gettext_lazy("rules of deadlines"))
 def open_deadlines_are_by_the_present_rules(now: dt.datetime) -> Iterator[Finding]:
     older = Deadline.objects.open().exclude(iana_version=zones.IANA_VERSION).exclude(iana_version="")[:1000].count()
     if older:
@@ -75,7 +76,7 @@ def open_deadlines_are_by_the_present_rules(now: dt.datetime) -> Iterator[Findin
 # ── the mail relay ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-@doctor.register("mail relay", reaches_out=True, asks_database=False)
+@doctor.register(gettext_lazy("mail relay"), reaches_out=True, asks_database=False)
 def relay_lets_us_in(now: dt.datetime) -> Iterator[Finding]:
     """It is spoken to as before a mail, and none is sent."""
     relay = settings.MAIL_RELAY

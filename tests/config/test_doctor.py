@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 import redis
+from django.conf import settings
 from django.core.management import CommandError, call_command
 from django.db import OperationalError, connection
 from django.db.migrations.recorder import MigrationRecorder
@@ -428,3 +429,10 @@ def test_an_administrator_sees_how_the_installation_is_and_nobody_else(
     assert cast.browser_of(ada).post(address).status_code == 405
     assert cast.browser_of(olga).get(address).status_code == 403
     assert Browser().get(address).status_code == 302
+
+
+def test_every_check_is_named_in_the_docs_with_what_to_do() -> None:
+    docs = (settings.BASE_DIR / "docs" / "administration.md").read_text()
+    rows = [line.strip("| ").split(" | ") for line in docs.splitlines() if line.startswith("| ")]
+    told = {row[0]: row[2] for row in rows if len(row) == 3 and row[2].strip()}
+    assert sorted(set(doctor.names()) - set(told)) == []
