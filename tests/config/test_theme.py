@@ -206,3 +206,15 @@ def test_on_a_phone_the_closed_filters_say_how_many_are_set(olga: User) -> None:
 def test_a_badge_escapes_the_words_that_another_showed_as_markup() -> None:
     assert "<b>" in badge(mark_safe("<b>"), "high", "!")
     assert "<b>" not in badge("<b>", "high", "!")
+
+
+@pytest.mark.django_db
+def test_a_form_that_has_expired_says_so_and_shows_nothing_of_what_was_typed() -> None:
+    strict = Browser(enforce_csrf_checks=True)
+    answer = strict.post("/admin/login/", {"username": "olga", "password": "so secret"})
+    page = answer.content.decode()
+    assert answer.status_code == 403
+    assert "This form has expired" in page
+    assert "Nothing was saved." in page
+    assert "due_notice/admin.css" in page
+    assert "so secret" not in page
