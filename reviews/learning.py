@@ -204,13 +204,11 @@ class Done:
 
 def actions(question: Question, today: dt.date) -> dict[Month, Done]:
     """By the month of the day they fell due. One query."""
-    found = {month: Done() for month in question.period.months}
+    found = {month: Counter[str]() for month in question.period.months}
     rows = question.actions.order_by().values_list("due_on", "done_on", "dropped_on")
     for due_on, done_on, dropped_on in rows.iterator(chunk_size=BATCH):
-        became = _became(due_on, done_on, dropped_on, today)
-        counted = found[due_on.replace(day=1)]
-        setattr(counted, became, getattr(counted, became) + 1)
-    return found
+        found[due_on.replace(day=1)][_became(due_on, done_on, dropped_on, today)] += 1
+    return {month: Done(**counted) for month, counted in found.items()}
 
 
 def _became(due_on: dt.date, done_on: dt.date | None, dropped_on: dt.date | None, today: dt.date) -> str:
@@ -281,12 +279,11 @@ class Owed:
 
 def owed(question: Question, now: dt.datetime) -> Owed:
     """Of the incidents that were detected in the period. One query."""
-    counted = Owed()
+    counted = Counter[str]()
     rows = question.reviews.values_list("why_owed", "due_at", "approved_at", "waived_at")
     for why, due_at, approved_at, waived_at in rows.iterator(chunk_size=BATCH):
-        became = _came(due_at, approved_at, waived_at, now) if why else "wanted"
-        setattr(counted, became, getattr(counted, became) + 1)
-    return counted
+        counted[_came(due_at, approved_at, waived_at, now) if why else "wanted"] += 1
+    return Owed(**counted)
 
 
 def _came(

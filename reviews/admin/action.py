@@ -315,7 +315,7 @@ class CorrectiveActionAdmin(FilteredAdmin):
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         def is_shown(name: str) -> bool:
             if name == "factor_again":
-                return hasattr(obj, "seen_again") and obj.seen_again.exists()  # a version of the past has it not
+                return obj is not None and obj.seen_again is not None and obj.seen_again.exists()
             return name not in self._written_later or obj is None or bool(getattr(obj, name))
 
         shown = [

@@ -124,6 +124,9 @@ class CorrectiveAction(AuditedModel):
 
     words = FoldedField(of=("what",))
 
+    #: The reviews that found its factor again, as far as the reader of its page sees them; else None.
+    seen_again: models.QuerySet[Any] | None = None
+
     objects = CorrectiveActionQuerySet.as_manager()
     history = AuditedRecords(excluded_fields=["words"])
 
