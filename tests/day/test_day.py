@@ -18,7 +18,7 @@ from tests.services.postgres import PostgresServer
 from tests.services.redis import RedisServer
 
 FULL = 10.0  # minutes, with twenty clients and 890 incidents
-MINUTES = float(os.environ.get("DAY_MINUTES") or 0.4)
+MINUTES = float(os.environ.get("DAY_MINUTES") or 0.25)
 SEED = int(os.environ.get("DAY_SEED") or secrets.randbelow(1_000_000))
 
 
@@ -42,22 +42,16 @@ def test_a_day_of_operation_ends_as_its_journal_has_it(
     processes.manage("audit", "seal")
     anchor = tmp_path / "anchor"
     anchor.write_text(processes.manage("audit", "anchor").stdout)
-    trouble = Trouble(
-        day,
-        postgres,
-        postgres_url,
-        redis_server,
-        SEED,
-        every=float(os.environ.get("DAY_CALM") or max(MINUTES * 60 / 40, 2.5)),
-    )
+    every = max(MINUTES * 60 / 40, 2)
+    trouble = Trouble(day, postgres, postgres_url, redis_server, SEED, every)
     day.live(incidents, trouble)
     assert not day.failures, "\n".join(day.failures)
 
     closing.drain(day, postgres_url)
+    closing.check_mail(day)
     became: Counter[str] = Counter()
     for client in day.lives.clients:
         became += closing.check_compliance(day, closing.download(day, day.who("max"), client))
-    closing.check_mail(day)
     closing.audits(day, str(anchor))
     print(f"{len(day.lives.cases)} incidents {day.lives.did}; {became.total()} deadlines {dict(became)}")
     print(f"{len(closing.rows_of(day))} notices, {len(sink.messages)} mails, {len(day.acknowledged)} acknowledged")
