@@ -150,6 +150,12 @@ class Owed:
     reading: Reading
     is_rough: bool
 
+    @property
+    def doubt(self) -> dt.timedelta:
+        """For how long somebody had pressed when it was ended."""
+        pressed = [known.learned.slack for known in self.case.known if known.fact.at == self.reading.ended_at]
+        return max(pressed, default=0 * SECOND)
+
 
 def owed_to(day: Day, client: int, case: Case, facts: Sequence[Fact]) -> list[Owed]:
     contract, zone = CONTRACTS[day.lives.clients[client]["kind"]], day.lives.clients[client]["zone"]
@@ -377,7 +383,7 @@ def _judged(one: Owed, row: Listed, report: Report, twins: Sequence[tuple[Owed, 
     if became == MISSED:
         assert row.due is not None
         assert row.late is not None, about
-        since, until = (ended_at, ended_at) if ended_at else report.made
+        since, until = (ended_at - one.doubt, ended_at) if ended_at else report.made
         assert since - row.due - 3 * SECOND <= row.late <= until - row.due + 3 * SECOND, about
         late = row.late
     took = row.done - one.reading.started_at if row.done and one.reading.started_at else None
@@ -390,7 +396,7 @@ def _became(one: Owed, row: Listed, report: Report) -> tuple[str, dt.datetime | 
     if row.due is None:
         return (MET if row.done else ENDED if over_at else RUNNING), over_at
     by = over_at or report.made.begin
-    if abs(by - row.due) <= (2 * SECOND if row.done is None else 0 * SECOND):
+    if abs(by - row.due) <= (one.doubt + 2 * SECOND if row.done is None else 0 * SECOND):
         return row.became, over_at
     if row.due < by:
         return MISSED, over_at
