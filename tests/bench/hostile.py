@@ -319,7 +319,7 @@ def main() -> None:
     options.add_argument("--kept", default="", help="keep the database under this name, and use it if it is there")
     chosen = options.parse_args()
     names = [f"operator{number}" for number in range(chosen.operators)]
-    with shift(chosen.kept, chosen.incidents, names, web=2, pause=chosen.pause) as (at_work, _deadlines):
+    with shift(chosen.kept, chosen.incidents, names, web=4, pause=chosen.pause) as (at_work, _deadlines):
         make_the_hostile()
         outside = replace(at_work.site, visited_from=FROM)
         elsewhere = replace(at_work.site, visited_from=GUESSED_FROM)

@@ -23,7 +23,7 @@ from django.utils import timezone
 from agreements.models import Service
 from config import roles
 from config.audit import seals
-from config.models import User
+from config.models import Examination, Seal, User
 from incidents.models import Deadline, Notice
 from incidents.models.notice import NoticeKind
 from reviews.models import CorrectiveAction
@@ -201,7 +201,7 @@ class Manager(Colleague):
 
 
 def set_scene(names: Sequence[str]) -> None:
-    """People who can sign in, each named for a role; a past that is over: its trail sealed, its actions done."""
+    """People who can sign in, each named for a role; a past that is over: sealed, examined, its actions done."""
     there = set(User.objects.filter(username__in=names).values_list("username", flat=True))
     for name in names:
         if name not in there:
@@ -214,6 +214,8 @@ def set_scene(names: Sequence[str]) -> None:
     cast.past_the_trail(over, done_on=dt.date(2026, 1, 1), evidence="It was replaced.")
     while seals.seal():
         pass
+    unread = Seal.objects.filter(examination=None)
+    Examination.objects.bulk_create(Examination(seal=seal, found=0) for seal in unread)
 
 
 @dataclass
@@ -335,7 +337,7 @@ def main() -> None:
     options.add_argument("--warm-up", type=float, default=20, help="seconds that are not (20)")
     options.add_argument("--pause", type=float, default=10, help="mean seconds between what one person does (10)")
     options.add_argument("--per-minute", type=int, default=60, help="deadlines that fall due (60)")
-    options.add_argument("--web", type=int, default=2, help="WEB_CONCURRENCY (2)")
+    options.add_argument("--web", type=int, default=4, help="WEB_CONCURRENCY (4)")
     options.add_argument("--kept", default="", help="keep the database under this name, and use it if it is there")
     chosen = options.parse_args()
     every = 60 / chosen.per_minute
