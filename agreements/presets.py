@@ -369,10 +369,10 @@ _LAWS = (
         name=_("SEC Form 8-K, Item 1.05"),
         description=_(
             "File within four business days of determining that a cybersecurity incident is material, which is its "
-            "classification here; the last day ends at midnight. Use a calendar with the holidays on which the "
-            "Commission is closed."
+            "classification here. What is filed after 17:30 in Washington counts for the next business day: use a "
+            "calendar in that zone that closes at 17:30, with the holidays on which the Commission is closed."
         ),
-        source=_("17 CFR 249.308, Form 8-K, General Instruction B.1 and Item 1.05."),
+        source=_("17 CFR 249.308, Form 8-K, General Instruction B.1 and Item 1.05; 17 CFR 232.13(a)(2)."),
         duties=(
             Duty(
                 _C,
@@ -380,6 +380,7 @@ _LAWS = (
                 4,
                 Unit.BUSINESS_DAYS,
                 StartEvent.CLASSIFIED,
+                DayEnd.CLOSE_OF_BUSINESS,
                 label=_("Form 8-K, Item 1.05"),
                 clause_number="Item 1.05",
             ),

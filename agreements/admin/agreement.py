@@ -8,7 +8,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
-from django.db import transaction
+from django.db import models, transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
@@ -21,6 +21,7 @@ from django.utils.translation import ngettext
 
 from agreements import presets, reading, versions
 from agreements.admin.badges import validity_badge
+from agreements.admin.commitment import adding_to
 from agreements.admin.compare import Comparing
 from agreements.admin.lists import AgreementList
 from agreements.admin.prefilled import PrefilledInline
@@ -35,7 +36,7 @@ from agreements.models import (
     SeverityDefinition,
 )
 from agreements.models.commitment import INCIDENT_EVENTS
-from config.admin import link, page_of
+from config.admin import Button, link, page_of
 from config.forms import ActForm, Done, RowsFormSet, of, reason_field
 from config.history import acting
 from config.site import Panel, site
@@ -156,7 +157,10 @@ class CommitmentInline(admin.TabularInline):  # type: ignore[type-arg]
 
     model = Commitment
     formset = RowsFormSet
-    fields = ("severity", "obligation", "label", "amount", "unit", "start_event", "clause_number", "more")
+    fields = (
+        *("severity", "obligation", "label", "amount", "unit", "start_event", "is_recurring", "sends_holding_notice"),
+        *("clause_number", "more"),
+    )
     readonly_fields = ("more",)
     extra = 0
 
@@ -231,6 +235,13 @@ class ServiceAgreementAdmin(AgreementList, Comparing, Simulating):
 
     def zone_beside(self, obj: ServiceAgreement) -> str:
         return obj.client.time_zone
+
+    def buttons(self, request: HttpRequest, obj: models.Model) -> list[Button]:
+        """With the page on which one commitment is entered with all its terms."""
+        if not request.user.has_perm("agreements.add_commitment"):
+            return super().buttons(request, obj)
+        adding = Button(_("Add a commitment"), adding_to(obj), "add-commitment")
+        return [adding, *super().buttons(request, obj)]
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
         return {"clause": presets.SEED_CLAUSE.format(hours="[X]"), **super().get_changeform_initial_data(request)}

@@ -9,8 +9,10 @@ from typing import Any
 from django import forms
 from django.contrib import admin
 from django.core.exceptions import ValidationError
+from django.db import models
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
 from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
 
@@ -18,7 +20,7 @@ from agreements import presets
 from agreements.clock import ClockError
 from agreements.models import Commitment, WarningPoint
 from agreements.terms import agreed_terms
-from config.admin import AuditedModelAdmin, ReasonForm
+from config.admin import AuditedModelAdmin, ReasonForm, page_of
 from config.forms import RowsFormSet
 
 #: Fields that make sense only together, by the constraint that says so. The first one shows the refusal.
@@ -143,10 +145,27 @@ class CommitmentAdmin(AuditedModelAdmin):
         found: QuerySet[Commitment] = super().get_queryset(request)
         return found.select_related("agreement", "follows")
 
+    def response_add(self, request: HttpRequest, obj: Any, post_url_continue: str | None = None) -> HttpResponse:
+        """The next one is entered for the same agreement."""
+        response = super().response_add(request, obj, post_url_continue)
+        return HttpResponseRedirect(adding_to(obj.agreement)) if "_addanother" in request.POST else response
+
+    def response_post_save_add(self, request: HttpRequest, obj: Any) -> HttpResponse:
+        """Back to the agreement, whose page says what is owed now."""
+        return HttpResponseRedirect(self._to_next_step(request) or page_of(obj.agreement))
+
+    def response_post_save_change(self, request: HttpRequest, obj: Any) -> HttpResponse:
+        return self.response_post_save_add(request, obj)
+
     def save_related(self, request: HttpRequest, form: forms.ModelForm[Any], formsets: Any, change: bool) -> None:
         super().save_related(request, form, formsets, change)
         if not change:
             presets.add_usual_warning_points(form.instance)
+
+
+def adding_to(agreement: models.Model) -> str:
+    """The page on which a commitment of this agreement is entered."""
+    return f"{reverse('admin:agreements_commitment_add')}?agreement={agreement.pk}"
 
 
 def _without_said(options: dict[str, Any]) -> dict[str, Any]:
