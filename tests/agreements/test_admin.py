@@ -367,6 +367,17 @@ def a_commitment(agreement: ServiceAgreement, *points: dict[str, Any], **changes
     return {**typed, **table("warning_points", *points), **changes}
 
 
+def test_commitments_are_entered_one_after_the_other_from_the_page_of_their_agreement(
+    browser: Browser, bare: ServiceAgreement
+) -> None:
+    entering = f"{add_page(Commitment)}?agreement={bare.pk}"
+    assert f'href="{entering}"' in shown(browser.get(page(bare)))
+    another = browser.post(entering, a_commitment(bare, _addanother="1"))
+    assert another["Location"] == entering
+    last = browser.post(entering, a_commitment(bare, severity="low"))
+    assert last["Location"] == page(bare)
+
+
 def test_a_commitment_made_by_hand_gets_the_usual_warnings_unless_it_has_its_own(
     browser: Browser, bare: ServiceAgreement
 ) -> None:
