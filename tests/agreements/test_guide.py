@@ -111,8 +111,8 @@ def make_calendar(name: str) -> ServiceCalendar:
 def typed(column: Mapping[str, str], agreement: ServiceAgreement) -> dict[str, Any]:
     """What the page sends when somebody fills in what the guide says and leaves the rest as it is."""
     sent: dict[str, Any] = {"agreement": agreement.pk, "follows": ""}
-    for name in ("unit", "day_end", "start_event", "roll", "holding_percent"):
-        sent[name] = Commitment._meta.get_field(name).get_default()
+    sent |= {asked.name: asked.get_default() for asked in FIELDS.values() if asked.has_default() and asked.choices}
+    sent["holding_percent"] = 90
     for label, said in column.items():
         if label == "Warning points" or said == NOTHING:
             continue
