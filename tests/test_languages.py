@@ -609,7 +609,7 @@ def test_the_browsers_language_does_not_stay_for_the_next_request(olga: User, cl
 # ── nothing that colleagues read escapes gettext ────────────────────────────────────────────────────────────────────
 
 #: Words that are the same in every language.
-SAME_EVERYWHERE = {"Due Notice", "NW-2025-03"}
+SAME_EVERYWHERE = {"Due Notice", "NW-2025-03", "CSV", "XLSX"}
 #: Attributes that people read or hear.
 SAID_BY_ATTRIBUTE = re.compile(r"""\b(?:title|aria-label|alt|placeholder)=(?P<q>["'])(?P<text>.*?)(?P=q)""")
 #: What nobody reads, what a key is called, and what goes through gettext as a block.
@@ -632,7 +632,7 @@ def unwrapped_texts(source: str) -> Iterator[str]:
     for text in (*said, *re.split(r"(?s)<[^>]*>", source)):
         for piece in text.split("\0"):
             words = html.unescape(" ".join(piece.split()))
-            if re.search(r"[^\W\d_]{2,}", words) and words not in SAME_EVERYWHERE:
+            if re.search(r"[^\W\d_]{2,}", words) and words.strip(" ,()") not in SAME_EVERYWHERE:
                 yield words
 
 
