@@ -1,6 +1,6 @@
 """A member of staff tries to hide a missed deadline: each way is refused, found by verify, or shown to an auditor.
 
-The table in docs/audit.md says the same in words.
+The table in docs/auditor.md says the same in words.
 """
 
 from __future__ import annotations

@@ -1,0 +1,178 @@
+"""The pictures of the documentation, taken of a fresh demo: `.venv/bin/python -m tests.browser.pictures`.
+
+The story and its steps are always the same; the instants are those of the day on which they are taken. With names only
+those are written: `… -m tests.browser.pictures board trail`.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from playwright.sync_api import Browser, BrowserContext, FloatRect, Locator, Page, sync_playwright
+
+from tests.services import children
+
+ROOT = Path(__file__).resolve().parents[2]
+FOLDER = ROOT / "docs" / "pictures"
+PASSWORD = "due-notice"  # of everybody in the demo
+#: As the pages are read on a desk; pictures are as wide.
+SIZE = {"width": 1200, "height": 800}
+#: What a page shows while it is used, and a picture need not.
+_QUIET = "() => { document.activeElement?.blur(); document.querySelectorAll('.messagelist').forEach(x => x.remove()) }"
+#: PNG of a page is several times as large as this.
+_AS_WEBP = """
+async png => {
+    const picture = await createImageBitmap(await (await fetch(png)).blob())
+    const canvas = Object.assign(document.createElement('canvas'), {width: picture.width, height: picture.height})
+    canvas.getContext('2d').drawImage(picture, 0, 0)
+    return canvas.toDataURL('image/webp', 0.82).split(',')[1]
+}
+"""
+
+
+def take(site: str, *names: str) -> None:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
+        camera = Camera(browser, names)
+        try:
+            a_night(Visit(browser, site, "olga"), camera)
+            a_review(Visit(browser, site, "max"), camera)
+            an_audit(Visit(browser, site, "aude"), camera)
+        finally:
+            browser.close()
+
+
+@contextmanager
+def demo() -> Iterator[str]:
+    """The demo in a folder of its own, up; its address."""
+    port = children.free_port()
+    words = ("demo", "--port", str(port), "--smtp-port", str(children.free_port()))
+    with tempfile.TemporaryDirectory() as folder:
+        started = subprocess.Popen(
+            [sys.executable, "manage.py", *words],
+            cwd=ROOT,
+            env={**os.environ, "VAR_DIR": folder},
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        try:
+            assert started.stdout
+            next(line for line in started.stdout if "Due Notice is up" in line)
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            started.send_signal(signal.SIGINT)
+            started.wait(30)
+
+
+class Camera:
+    def __init__(self, browser: Browser, names: tuple[str, ...]) -> None:
+        self.names = names
+        self._darkroom = browser.new_page()
+        FOLDER.mkdir(exist_ok=True)
+
+    def take(self, name: str, of: Page | Locator, *, height: int = 800) -> None:
+        """The part of a page, of which it takes no more than so much from above; or its first screen."""
+        if self.names and name not in self.names:
+            return
+        page = of if isinstance(of, Page) else of.page
+        page.evaluate(_QUIET)
+        if isinstance(of, Locator):
+            of.scroll_into_view_if_needed()
+            box = of.bounding_box()
+            assert box
+            top = page.evaluate("scrollY") + box["y"]
+            area = FloatRect(x=max(box["x"] - 12, 0), y=top - 12, width=box["width"] + 24, height=0)
+            area["height"] = min(box["height"] + 24, height)
+        else:
+            page.evaluate("scrollTo(0, 0)")
+            area = FloatRect(x=0, y=0, width=SIZE["width"], height=height)
+        png = page.screenshot(clip=area, full_page=True, animations="disabled")
+        shown = f"data:image/png;base64,{base64.b64encode(png).decode()}"
+        (FOLDER / f"{name}.webp").write_bytes(base64.b64decode(self._darkroom.evaluate(_AS_WEBP, shown)))
+        print(f"{name}: {(FOLDER / f'{name}.webp').stat().st_size // 1024} kB")
+
+
+class Visit:
+    """Somebody at the demo."""
+
+    def __init__(self, browser: Browser, site: str, username: str) -> None:
+        self.site = site
+        context: BrowserContext = browser.new_context(viewport=SIZE, locale="en-GB", timezone_id="Europe/Berlin")  # type: ignore[arg-type]
+        context.set_default_timeout(15_000)
+        self.page = context.new_page()
+        self.open("/admin/")
+        self.page.get_by_label("Username").fill(username)
+        self.page.get_by_label("Password").fill(PASSWORD)
+        self.page.get_by_role("button", name="Log in").click()
+
+    def open(self, path: str) -> Page:
+        self.page.goto(self.site + path)
+        return self.page
+
+    def find(self, listed: str, words: str) -> Page:
+        """The page of the first that a list finds."""
+        self.open(f"{listed}?q={words}")
+        self.page.locator("#result_list th a").first.click()
+        return self.page
+
+
+def a_night(olga: Visit, camera: Camera) -> None:
+    camera.take("board", olga.page)
+    page = olga.open("/admin/incidents/incident/add/")
+    page.get_by_label("What is broken").fill("Objects cannot be written")
+    page.get_by_role("checkbox", name="Object storage").check()
+    page.get_by_role("radio", name="Critical").check()
+    page.get_by_role("button", name="15 min ago").click()
+    page.locator("#ahead .notify").first.wait_for()
+    camera.take("declare", page.locator("form.declare"), height=820)
+    page.get_by_role("button", name="Declare incident").click()
+    page.locator(".workspace-head").wait_for()
+    incident = page.url
+    camera.take("incident", page, height=860)
+    camera.take("goes-out", page.locator("section[aria-labelledby=next-heading]"), height=560)
+
+    page.goto(re.sub(r"change/.*", "notify/", incident))
+    page.get_by_label("Message").fill("Writing to object storage fails since a few minutes. We are at work on it.")
+    page.get_by_role("button", name="Northwind", exact=True).click()
+    page.locator("#preview .subject").wait_for()
+    camera.take("notify", page.locator("form.compose"), height=820)
+    for verb, name in (("tell", "told-otherwise"), ("correct-times", "correct-times")):
+        page.goto(re.sub(r"change/.*", f"{verb}/", incident))
+        camera.take(name, page.locator("#main"), height=700)
+
+    page.goto(f"{olga.site}/demo/inbox/?to=clients")
+    page.locator("a[href*='/demo/inbox/']").filter(has_text="Critical incident").first.click()
+    camera.take("mail", page, height=860)
+
+
+def a_review(max_: Visit, camera: Camera) -> None:
+    page = max_.open("/admin/reviews/postincidentreview/")
+    page.locator("#result_list th a").first.click()
+    camera.take("review", page, height=820)
+
+
+def an_audit(aude: Visit, camera: Camera) -> None:
+    page = aude.open("/admin/config/concern/")
+    camera.take("queue", page, height=760)
+    page = aude.open("/admin/trail/")
+    camera.take("trail", page, height=820)
+    page = aude.find("/admin/incidents/incident/", "INC")
+    page.goto(re.sub(r"change/.*", "as-it-was/", page.url))
+    camera.take("as-it-was", page, height=760)
+    page = aude.find("/admin/incidents/notice/", "Northwind")
+    camera.take("notice", page, height=860)
+
+
+if __name__ == "__main__":
+    with demo() as address:
+        take(address, *sys.argv[1:])
