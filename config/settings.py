@@ -112,7 +112,7 @@ TEMPLATES: list[dict[str, Any]] = [
 ]
 STATIC_URL = "static/"
 STATIC_ROOT = env.directory("STATIC_ROOT", VAR_DIR / "static")
-STATICFILES_DIRS = [BASE_DIR / "config" / "static"]
+STATICFILES_DIRS = [BASE_DIR / "config" / "static", ("guides", BASE_DIR / "docs" / "pictures")]
 # Without collected files (the demo, the tests) static files are served from where they lie.
 WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = DEBUG

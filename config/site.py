@@ -166,12 +166,12 @@ class DueNoticeSite(admin.AdminSite):
 
     def get_urls(self) -> list[URLPattern | URLResolver]:
         from config import saved_filters  # knows models, which are there only now
-        from config.admin import data, factors, files, installation, locks, sessions, single_sign_on, trail
+        from config.admin import data, factors, files, guides, installation, locks, sessions, single_sign_on, trail
 
         settings = path("settings/", self.admin_view(own_settings.page), name=own_settings.PAGE)
         kept = path("saved-filters/<slug:page>/", self.admin_view(saved_filters.change), name="saved_filters")
         how_it_is = path("installation/", self.admin_view(installation.page), name=installation.PAGE)
-        modules = (trail, files, data, locks, factors, sessions, single_sign_on)
+        modules = (trail, files, data, locks, factors, sessions, single_sign_on, guides)
         own = [settings, kept, how_it_is, *(url for module in modules for url in module.urls())]
         return [*own, *super().get_urls()]
 
