@@ -26,9 +26,11 @@ ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "docs" / "pictures"
 PASSWORD = "due-notice"  # of everybody in the demo
 #: As the pages are read on a desk; pictures are as wide.
-SIZE = {"width": 1200, "height": 800}
+WIDTH = 1200
 #: What a page shows while it is used, and a picture need not.
-_QUIET = "() => { document.activeElement?.blur(); document.querySelectorAll('.messagelist').forEach(x => x.remove()) }"
+_QUIET = """
+() => { document.activeElement?.blur(); document.querySelector('.messagelist')?.remove(); scrollTo(0, 0) }
+"""
 #: PNG of a page is several times as large as this.
 _AS_WEBP = """
 async png => {
@@ -42,11 +44,13 @@ async png => {
 
 def take(site: str, *names: str) -> None:
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
+        browser = playwright.chromium.launch(
+            executable_path=shutil.which("chromium"), args=["--no-sandbox", "--lang=en-GB"]
+        )
         camera = Camera(browser, names)
         try:
             a_night(Visit(browser, site, "olga"), camera)
-            a_review(Visit(browser, site, "max"), camera)
+            a_review(Visit(browser, site, "olga"), camera)
             an_audit(Visit(browser, site, "aude"), camera)
         finally:
             browser.close()
@@ -85,18 +89,15 @@ class Camera:
         if self.names and name not in self.names:
             return
         page = of if isinstance(of, Page) else of.page
+        page.set_viewport_size({"width": WIDTH, "height": height if isinstance(of, Page) else 2400})
         page.evaluate(_QUIET)
+        area = FloatRect(x=0, y=0, width=WIDTH, height=height)
         if isinstance(of, Locator):
-            of.scroll_into_view_if_needed()
             box = of.bounding_box()
             assert box
-            top = page.evaluate("scrollY") + box["y"]
-            area = FloatRect(x=max(box["x"] - 12, 0), y=top - 12, width=box["width"] + 24, height=0)
-            area["height"] = min(box["height"] + 24, height)
-        else:
-            page.evaluate("scrollTo(0, 0)")
-            area = FloatRect(x=0, y=0, width=SIZE["width"], height=height)
-        png = page.screenshot(clip=area, full_page=True, animations="disabled")
+            area = FloatRect(x=box["x"] - 12, y=box["y"] - 12, width=box["width"] + 24, height=box["height"] + 24)
+            area["height"] = min(area["height"], height)
+        png = page.screenshot(clip=area, animations="disabled")
         shown = f"data:image/png;base64,{base64.b64encode(png).decode()}"
         (FOLDER / f"{name}.webp").write_bytes(base64.b64decode(self._darkroom.evaluate(_AS_WEBP, shown)))
         print(f"{name}: {(FOLDER / f'{name}.webp').stat().st_size // 1024} kB")
@@ -107,7 +108,7 @@ class Visit:
 
     def __init__(self, browser: Browser, site: str, username: str) -> None:
         self.site = site
-        context: BrowserContext = browser.new_context(viewport=SIZE, locale="en-GB", timezone_id="Europe/Berlin")  # type: ignore[arg-type]
+        context: BrowserContext = browser.new_context(locale="en-GB", timezone_id="Europe/Berlin")
         context.set_default_timeout(15_000)
         self.page = context.new_page()
         self.open("/admin/")
@@ -120,10 +121,9 @@ class Visit:
         return self.page
 
     def find(self, listed: str, words: str) -> Page:
-        """The page of the first that a list finds."""
-        self.open(f"{listed}?q={words}")
-        self.page.locator("#result_list th a").first.click()
-        return self.page
+        """The page of the first of a list whose name has these words."""
+        link = self.open(listed).locator("#result_list th a").filter(has_text=words).first
+        return self.open(str(link.get_attribute("href")))
 
 
 def a_night(olga: Visit, camera: Camera) -> None:
@@ -134,7 +134,7 @@ def a_night(olga: Visit, camera: Camera) -> None:
     page.get_by_role("radio", name="Critical").check()
     page.get_by_role("button", name="15 min ago").click()
     page.locator("#ahead .notify").first.wait_for()
-    camera.take("declare", page.locator("form.declare"), height=820)
+    camera.take("declare", page, height=1000)
     page.get_by_role("button", name="Declare incident").click()
     page.locator(".workspace-head").wait_for()
     incident = page.url
@@ -145,32 +145,27 @@ def a_night(olga: Visit, camera: Camera) -> None:
     page.get_by_label("Message").fill("Writing to object storage fails since a few minutes. We are at work on it.")
     page.get_by_role("button", name="Northwind", exact=True).click()
     page.locator("#preview .subject").wait_for()
-    camera.take("notify", page.locator("form.compose"), height=820)
+    page.frame_locator("iframe.mail").get_by_text("We are at work on it.").first.wait_for()
+    camera.take("notify", page, height=1000)
     for verb, name in (("tell", "told-otherwise"), ("correct-times", "correct-times")):
         page.goto(re.sub(r"change/.*", f"{verb}/", incident))
-        camera.take(name, page.locator("#main"), height=700)
+        camera.take(name, page, height=720)
 
     page.goto(f"{olga.site}/demo/inbox/?to=clients")
     page.locator("a[href*='/demo/inbox/']").filter(has_text="Critical incident").first.click()
-    camera.take("mail", page, height=860)
+    camera.take("mail", page.locator("iframe").first, height=700)
 
 
-def a_review(max_: Visit, camera: Camera) -> None:
-    page = max_.open("/admin/reviews/postincidentreview/")
-    page.locator("#result_list th a").first.click()
-    camera.take("review", page, height=820)
+def a_review(olga: Visit, camera: Camera) -> None:
+    camera.take("review", olga.find("/admin/reviews/postincidentreview/", "INC-2026-0005"), height=1000)
 
 
 def an_audit(aude: Visit, camera: Camera) -> None:
-    page = aude.open("/admin/config/concern/")
-    camera.take("queue", page, height=760)
-    page = aude.open("/admin/trail/")
-    camera.take("trail", page, height=820)
-    page = aude.find("/admin/incidents/incident/", "INC")
+    camera.take("queue", aude.open("/admin/config/concern/"))
+    camera.take("trail", aude.open("/admin/trail/?object=INC-2026-0006"), height=900)
+    page = aude.find("/admin/incidents/incident/?tab=all", "INC-2026-0006")
     page.goto(re.sub(r"change/.*", "as-it-was/", page.url))
-    camera.take("as-it-was", page, height=760)
-    page = aude.find("/admin/incidents/notice/", "Northwind")
-    camera.take("notice", page, height=860)
+    camera.take("as-it-was", page)
 
 
 if __name__ == "__main__":
