@@ -41,17 +41,17 @@ class Guide:
 
 def urls() -> list[URLPattern]:
     view = admin.site.admin_view(page)
-    return [path("help/", view, name=INDEX), path("help/<slug:name>/", view, name=PAGE)]
+    return [path("help/", view, name=INDEX), path("help/<slug:guide>/", view, name=PAGE)]
 
 
-def page(request: HttpRequest, name: str = FIRST) -> HttpResponse:
+def page(request: HttpRequest, guide: str = FIRST) -> HttpResponse:
     if request.method not in READING_METHODS:
         return HttpResponseNotAllowed(READING_METHODS)
-    file = FOLDER / f"{name}.md"
+    file = FOLDER / f"{guide}.md"
     if file not in FOLDER.glob("*.md"):
         raise Http404
-    guide = read(file)
-    context = {**admin.site.each_context(request), "title": guide.title, "guide": guide, "is_first": name == FIRST}
+    shown = read(file)
+    context = {**admin.site.each_context(request), "title": shown.title, "guide": shown, "is_first": guide == FIRST}
     return TemplateResponse(request, "admin/guide.html", context)
 
 

@@ -89,6 +89,8 @@ def value_of(name: str, route: str) -> str:
     """Something real in the place of a name in an address; who adds a name says here what stands for it."""
     if name == "kind":
         return "clients"
+    if name == "guide":
+        return "operator"
     if name == "page":
         return "incidents_incident"
     if name == "content_type_id":
