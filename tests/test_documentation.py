@@ -199,12 +199,13 @@ def code(page: Path) -> list[str]:
 
 
 #: Words of other programs.
-FOREIGN = {"CREATEDB"}
+FOREIGN = {"REQUESTS_CA_BUNDLE"}
 
 
 @every_page
 def test_every_setting_and_constant_that_a_page_names_is_there(page: Path) -> None:
-    for span in code(page):
+    blocks = [token.content for token in tokens(page) if token.type == "fence" and token.info == "ini"]
+    for span in [*code(page), *"".join(blocks).splitlines()]:
         if assigned := re.match(r"([A-Z][A-Z_]+[A-Z])=", span):
             assert assigned[1].removesuffix("_FILE") in settings_there_are(), span
         for name in re.findall(r"\b[A-Z]+(?:_[A-Z]+)+\b", span):
@@ -247,7 +248,7 @@ _MANAGE = re.compile(
 )
 #: Of a fenced block says its first line what it is; a block of these is for a shell.
 SHELL = "sh"
-OTHERS = {"text", "yaml", "sql", "cron", "python"}
+OTHERS = {"text", "yaml", "sql", "cron", "ini"}
 
 
 def shell_lines(page: Path) -> Iterator[str]:
