@@ -164,7 +164,7 @@ def disk_has_room(now: dt.datetime) -> Iterator[Finding]:
 
 @doctor.register(gettext_lazy("static files"), asks_database=False)
 def static_files_are_collected(now: dt.datetime) -> Iterator[Finding]:
-    ours = Path(settings.STATICFILES_DIRS[0])
+    ours = Path(settings.BASE_DIR) / "config" / "static"
     files = [file for file in ours.rglob("*") if file.is_file()]
     stale = [file for file in files if not _is_collected(file, settings.STATIC_ROOT / file.relative_to(ours))]
     if stale:

@@ -12,6 +12,7 @@ from django.test import Client as Browser
 from django.utils import timezone
 
 from config import health
+from config.models import User
 from incidents.models import Heartbeat
 from incidents.models.sending import Part
 from tests import cast
@@ -62,8 +63,8 @@ def test_no_other_file_is_told_and_nobody_reads_who_has_not_signed_in(browser: B
     assert Browser().get(HELP).status_code == 302
 
 
-def test_who_reads_another_language_is_told_that_they_are_in_english(browser: Browser, olga: cast.User) -> None:
-    cast.past_the_trail(cast.User.objects.filter(pk=olga.pk), language="de")
+def test_who_reads_another_language_is_told_that_they_are_in_english(browser: Browser, olga: User) -> None:
+    cast.past_the_trail(User.objects.filter(pk=olga.pk), language="de")
     page = browser.get(HELP).content.decode()
     assert 'class="note"' in page
     assert '<article class="guide" lang="en">' in page
