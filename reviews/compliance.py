@@ -259,6 +259,13 @@ def _by_kind(rows: Sequence[Row]) -> dict[tuple[str, str], list[Row]]:
 
 # ── gathering ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
+MOST = 10_000  # deadlines that a page counts in a few seconds
+
+
+def is_too_much(client: Client, period: Period) -> bool:
+    """Whether there are more than MOST deadlines to be counted. A month is never too much for a statement."""
+    return _Span.of(client, period).counted()[: MOST + 1].count() > MOST
+
 
 def of(client: Client, period: Period, now: dt.datetime, reader: Any = None) -> Compliance:
     """The figures as they stand at `now`, in a fixed number of queries; terms in the active language.
@@ -327,10 +334,13 @@ class _Span:
     def within(self, name: str) -> Q:
         return Q(**{f"{name}__gte": self.begins_at, f"{name}__lt": self.ends_at})
 
+    def counted(self) -> QuerySet[Deadline]:
+        fell_due = self.within("due_at") | Q(due_at__isnull=True) & self.within("started_at")
+        return Deadline.objects.filter(fell_due, client=self.client)
+
     def deadlines(self) -> list[Deadline]:
         """In the order of their incidents, then of their due times."""
-        counted = self.within("due_at") | Q(due_at__isnull=True) & self.within("started_at")
-        rows = Deadline.objects.filter(counted, client=self.client).select_related("incident")
+        rows = self.counted().select_related("incident")
         rows = rows.defer("moments", "incident__description", "incident__client_summary")
         found = list(rows.order_by("incident__reference", F("due_at").asc(nulls_last=True), "pk"))
         read_terms(deadline.terms_copy_id for deadline in found)

@@ -18,7 +18,7 @@ from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone, translation
-from django.utils.formats import date_format
+from django.utils.formats import date_format, number_format
 from django.utils.functional import cached_property
 from django.utils.html import format_html
 from django.utils.http import urlencode
@@ -152,6 +152,10 @@ class Asked:
         filters = ComplianceFilter(request, timezone.localdate(now))
         client = filters.only
         if client is None:
+            return filters, None
+        if compliance.is_too_much(client, filters.span):
+            said = _now("More than %(most)s deadlines fell due in these days. Choose fewer days.")
+            filters.form.add_error("period", said % {"most": number_format(compliance.MOST, force_grouping=True)})
             return filters, None
         found = compliance.of(client, filters.span, now, request.user)
         return filters, cls(client, filters.span, found)

@@ -203,7 +203,7 @@ class TestAlone:
             {"handle": "OTk"},
             {"handle": None},
         ],
-        ids=str,
+        ids=lambda wrong: ", ".join(f"{part}={value}" for part, value in wrong.items() if part != "key") or "key",
     )
     def test_what_is_not_theirs_or_not_made_here_signs_nobody_in(self, olga: User, wrong: dict[str, Any]) -> None:
         passkey, _page = add(olga)

@@ -437,6 +437,18 @@ def full(adatum: ServiceAgreement, olga: User, max_: User) -> Incident:
 
 
 class TestThePage:
+    def test_more_than_a_page_can_count_is_refused_with_what_to_do(
+        self, adatum: ServiceAgreement, full: Incident, max_: User, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        browser, count = browser_of(max_), len(of(adatum).told.rows)
+        monkeypatch.setattr(compliance, "MOST", count)
+        assert "Not their tapes." in browser.get(reverse(PAGE), asked(adatum)).content.decode()
+        monkeypatch.setattr(compliance, "MOST", count - 1)
+        said = browser.get(reverse(PAGE), asked(adatum)).content.decode()
+        assert f"More than {count - 1} deadlines fell due in these days. Choose fewer days." in said
+        assert "Not their tapes." not in said
+        assert browser.get(reverse(PDF), asked(adatum)).status_code == 404
+
     def test_page_file_and_pdf_say_the_same_in_the_client_s_zone_and_files_are_recorded(
         self, full: Incident, adatum: ServiceAgreement, max_: User
     ) -> None:
