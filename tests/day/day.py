@@ -293,6 +293,12 @@ class Trouble:
         self.day.sink.answer(451, "4.7.1 greylisted", times=self.chance.randint(1, 5))
         self._for(2, 4)
 
+    def somebody_is_not_known_any_more(self) -> None:
+        """For two mails: those fail at once, and Max decides about them in the evening."""
+        client = self.chance.choice(self.day.world["clients"])
+        self.day.sink.refuse(self.chance.choice(client["addresses"]), times=2)
+        self._for(2, 4)
+
     def mail_server_closes(self) -> None:
         self.day.sink.answer(421, "4.3.2 shutting down", times=self.chance.randint(1, 3))
         self._for(2, 4)
@@ -329,6 +335,7 @@ class Trouble:
             self.end_all_sessions_of_the_database,
             self.no_mail_server,
             self.mail_is_refused_for_now,
+            self.somebody_is_not_known_any_more,
             self.mail_server_closes,
             self.mail_server_drops_after_data,
             self.mail_server_drops_anywhere,
