@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import secrets
 from collections import Counter
 from pathlib import Path
 
@@ -19,7 +18,7 @@ from tests.services.redis import RedisServer
 
 FULL = 10.0  # minutes, with twenty clients and 890 incidents
 MINUTES = float(os.environ.get("DAY_MINUTES") or 0.25)
-SEED = int(os.environ.get("DAY_SEED") or secrets.randbelow(1_000_000))
+SEED = int(os.environ.get("DAY_SEED") or 7)  # one that is known, so that a change is judged by its own faults
 
 
 def test_a_day_of_operation_ends_as_its_journal_has_it(
