@@ -189,6 +189,15 @@ class TestRoles:
             ",groups,",
         )
 
+    def test_somebody_new_with_the_address_of_a_colleague_changes_no_role_of_theirs(
+        self, provider: services.Provider, olga: User
+    ) -> None:
+        provider.claims["groups"] = ["leads"]
+        comes_back(Browser(), provider)
+        provider.claims |= {"sub": "2002", "groups": ["ops"]}
+        comes_back(Browser(), provider)
+        assert (why(), role_names(olga)) == (Why.LINKED, {"operator", "manager"})
+
     def test_roles_that_no_group_gives_are_left_alone(self, provider: services.Provider, aude: User) -> None:
         provider.claims |= {"email": aude.email, "groups": ["ops"]}
         comes_back(Browser(), provider)
@@ -386,6 +395,11 @@ def test_where_the_provider_is_down_that_is_said_and_passwords_work(olga: User, 
     browser = Browser()
     assert "The provider does not answer." in browser.get(GO).content.decode()
     assert sign_in(browser, "olga") == ""
+
+
+def test_where_it_goes_down_while_somebody_is_there_that_is_said(provider: services.Provider, olga: User) -> None:
+    provider.document = {"token_endpoint": "http://127.0.0.1:1/token"}
+    assert "The provider does not answer." in comes_back(Browser(), provider).content.decode()
 
 
 def test_who_fails_too_often_from_one_address_is_locked_there_and_under_no_name(
