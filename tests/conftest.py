@@ -20,6 +20,7 @@ from pytest_django import Settings
 from agreements.models import ServiceAgreement
 from config import instants
 from config.models import User
+from incidents import watchdog
 from tests import cast
 from tests.services.smtp import SmtpSink
 
@@ -54,6 +55,12 @@ def django_db_modify_db_settings(
 def _one_clock(monkeypatch: pytest.MonkeyPatch) -> None:
     """The database of a test is on this machine: it need not be asked what time it is amid counted queries."""
     monkeypatch.setattr(instants, "_synced", (instants._ticks(), timezone.now()))
+
+
+@pytest.fixture(autouse=True)
+def _no_heartbeat_remembered() -> None:
+    """Those that this process wrote are taken back with the test that had it do so."""
+    watchdog._beaten.clear()
 
 
 @pytest.fixture

@@ -82,6 +82,7 @@ _SAID = """
     language: document.documentElement.lang,
     texts: [document.title.split(' | ')[0],
         ...[...document.querySelectorAll('h1, h2, h3, h4, thead th, legend, label, summary, button, a.button')]
+            .filter(part => !part.closest('body [lang]'))  // which says itself what language it is in
             .map(part => part.innerText.trim().replace(/:$/, ''))],
 })
 """

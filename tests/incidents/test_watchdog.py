@@ -35,11 +35,6 @@ NOW = at("13:37")  # the holding notice to Northwind was due at 13:36, its notic
 
 
 @pytest.fixture(autouse=True)
-def _nothing_remembered() -> None:
-    watchdog._beaten.clear()
-
-
-@pytest.fixture(autouse=True)
 def _small_world(monkeypatch: pytest.MonkeyPatch) -> None:
     """One minute looks through all of it, whatever keys PostgreSQL has given to the tests before."""
     monkeypatch.setattr(watchdog, "SLICE", 1_000_000)
