@@ -25,6 +25,7 @@ from django.utils.translation import gettext as _now
 from config import instants
 from config.addresses import client_address
 from config.audit import events
+from config.history import acting
 from config.models import EventKind, User
 from config.site import FRAGMENT
 
@@ -112,6 +113,12 @@ def end(user: User, found: Iterable[OwnSession], *, why: str) -> None:
     for one in found:
         Session.objects.filter(session_key=one.key).delete()
         events.record(EventKind.SESSION_ENDED, about=user, why=why, browser=in_words(one.browser), of=one.address)
+
+
+def end_all(user: User, *, by: User, reason: str) -> None:
+    """A colleague ends all of theirs, so that whoever used one has to sign in again."""
+    with acting(by, reason=reason):
+        end(user, of(user), why=reason)
 
 
 def _told(key: str, held: Mapping[str, Any]) -> OwnSession:

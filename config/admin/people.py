@@ -24,7 +24,6 @@ from config.admin.base import AuditedModelAdmin
 from config.admin.reasons import ReasonForm
 from config.first_steps import Step, prefilled
 from config.forms import ActForm, Done, reason_field
-from config.history import acting
 from config.models import User
 from config.site import site
 
@@ -48,22 +47,27 @@ def people() -> Step:
     )
 
 
-class ResetFactors(ActForm):
+class ActForColleague(ActForm):
+    """What an administrator does for somebody about the ways in which they sign in."""
+
     subject: User
-    slug = "reset-second-factor"
-    label = _("Reset second factor")
     permission = "config.change_user"
     needs_proof = True
     reason = reason_field(help_text=_("Who asked for it, and how you know that it was them. Kept in the audit trail."))
 
     @classmethod
-    def is_lawful(cls, subject: User) -> bool:
-        return factors.of(subject).exists()
-
-    @classmethod
     def is_in_scope(cls, subject: User, by: Any) -> bool:
         """An administrator cannot take over an account that may do everything."""
         return by.is_superuser or not subject.is_superuser
+
+
+class ResetFactors(ActForColleague):
+    slug = "reset-second-factor"
+    label = _("Reset second factor")
+
+    @classmethod
+    def is_lawful(cls, subject: User) -> bool:
+        return factors.of(subject).exists()
 
     def explanation(self) -> Any:
         return _("The password alone then signs them in, until they have added another.")
@@ -73,21 +77,13 @@ class ResetFactors(ActForm):
         return Done(_("The second factor is reset."))
 
 
-class Unlink(ActForm):
-    subject: User
+class Unlink(ActForColleague):
     slug = "unlink-single-sign-on"
     label = _("Unlink single sign-on")
-    permission = "config.change_user"
-    needs_proof = True
-    reason = reason_field(help_text=_("Who asked for it, and how you know that it was them. Kept in the audit trail."))
 
     @classmethod
     def is_lawful(cls, subject: User) -> bool:
         return single_sign_on.is_linked(subject)
-
-    @classmethod
-    def is_in_scope(cls, subject: User, by: Any) -> bool:
-        return by.is_superuser or not subject.is_superuser
 
     def explanation(self) -> Any:
         return _("Whoever has their mail address at the provider then becomes them at the next sign-in.")
@@ -97,13 +93,9 @@ class Unlink(ActForm):
         return Done(_("Single sign-on is unlinked."))
 
 
-class EndSessions(ActForm):
-    subject: User
+class EndSessions(ActForColleague):
     slug = "end-sessions"
     label = _("End all sessions")
-    permission = "config.change_user"
-    needs_proof = True
-    reason = reason_field(help_text=_("Who asked for it, and how you know that it was them. Kept in the audit trail."))
 
     @classmethod
     def is_lawful(cls, subject: User) -> bool:
@@ -118,8 +110,7 @@ class EndSessions(ActForm):
         return _("They are signed out everywhere, and may sign in again.")
 
     def act(self, *, now: dt.datetime) -> Done:
-        with acting(self.by, reason=self.cleaned_data["reason"]):
-            sessions.end(self.subject, sessions.of(self.subject), why=self.cleaned_data["reason"])
+        sessions.end_all(self.subject, by=self.by, **self.cleaned_data)
         return Done(_("All of their sessions are ended."))
 
 
