@@ -104,7 +104,7 @@ class EndSessions(ActForColleague):
     @classmethod
     def is_in_scope(cls, subject: User, by: Any) -> bool:
         """One's own are ended in the settings, where this one is left."""
-        return bool(subject != by)
+        return super().is_in_scope(subject, by) and bool(subject != by)
 
     def explanation(self) -> Any:
         return _("They are signed out everywhere, and may sign in again.")

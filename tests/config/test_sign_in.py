@@ -374,6 +374,16 @@ class TestSecondFactor:
         assert (told.actor, told.about_pk) == (ada, olga.pk)
         assert "the sea" in told.sentence
 
+    def test_nobody_takes_over_an_account_that_may_do_everything(self, secret: str, olga: User, ada: User) -> None:
+        olga.is_superuser = True
+        cast.save(olga)
+        hers, browser = cast.browser_of(olga), cast.browser_of(ada)
+        assert is_in(hers)
+        for act in ("reset-second-factor", "end-sessions"):
+            browser.post(f"/admin/config/user/{olga.pk}/{act}/", {"reason": "Let me in."})
+        assert is_in(hers)
+        assert Authenticator.objects.filter(user=olga, type="totp").exists()
+
     def test_where_it_is_demanded_of_a_role_its_people_do_nothing_before_they_have_added_one(
         self, olga: User, max_: User, settings: Settings
     ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
@@ -45,8 +46,9 @@ def test_a_second_waits_a_third_is_refused_with_a_sentence_and_others_are_served
     first = pool.submit(view, request_of(-1))
     assert page.begun.acquire(timeout=10)
     second = pool.submit(view, request_of(-1))
+    by = time.monotonic() + 10
     while not turns._places[-1].door.locked():
-        pass
+        assert time.monotonic() < by, "the second waits at the door"
     third = view(request_of(-1))
     assert third.status_code == 429
     assert third["Retry-After"] == "10"
