@@ -12,6 +12,9 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_play
 from tests import cast
 from tests.services import children
 
+# Somebody who waits for a page on a busy machine waits longer than Playwright's five seconds.
+expect.set_options(timeout=20_000)
+
 # What keeps Chromium quiet on a machine without network and lets it run as root.
 FLAGS = (
     "--no-sandbox",

@@ -16,6 +16,19 @@ pytestmark = pytest.mark.parametrize("product", [SMALL], indirect=True)
 #: So that nobody has to wait for the quarter of a minute.
 REFRESH = 'document.dispatchEvent(new CustomEvent("board:refresh"))'
 
+#: The page has its next answer only after release().
+HOLD_ONE_ANSWER = """() => {
+  const ask = window.fetch;
+  window.fetch = async (...question) => {
+    window.fetch = ask;
+    const answer = await ask(...question);
+    const text = await answer.text();
+    await new Promise((go) => { window.release = go; });
+    answer.text = async () => { setTimeout(() => { window.isTold = true; }); return text; };
+    return answer;
+  };
+}"""
+
 
 @pytest.fixture
 def page(chromium: Browser) -> Iterator[Page]:
@@ -78,3 +91,20 @@ def test_a_refresh_loses_nothing_and_says_when_it_cannot(page: Page, product: Pr
     page.evaluate(REFRESH)
     expect(page.get_by_role("link", name="Sign in again")).to_be_visible()
     expect(page.get_by_label("Save these filters as")).to_have_value("Only the wor")
+
+
+def test_an_answer_that_was_overtaken_is_not_told(page: Page, product: Product) -> None:
+    site = product.processes.start_web()
+    sign_in(page, site, "olga")
+    page.evaluate(HOLD_ONE_ANSWER)
+    page.evaluate(REFRESH)
+    page.wait_for_function("() => window.release")
+
+    page.context.clear_cookies()
+    page.evaluate(REFRESH)
+    sign_in_again = page.get_by_role("link", name="Sign in again")
+    expect(sign_in_again).to_be_visible()
+
+    page.evaluate("() => window.release()")
+    page.wait_for_function("() => window.isTold")
+    assert sign_in_again.is_visible(), "and not only again after the next refresh"

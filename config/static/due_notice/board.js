@@ -14,6 +14,7 @@ const PATIENCE = 10_000; // ms for one answer
 const board = document.getElementById("board");
 const every = Number(board?.dataset.refresh) * 1000;
 let timer;
+let asked = 0; // how often it was asked; an answer to an older question is not told
 let refreshedAt = performance.now();
 
 function say(when) {
@@ -40,6 +41,7 @@ function take(text, receivedAt) {
 async function refresh() {
   clearTimeout(timer);
   if (document.hidden) return;
+  const mine = ++asked;
   try {
     const answer = await fetch(location.href, {
       headers: { [FRAGMENT]: "board" },
@@ -47,15 +49,18 @@ async function refresh() {
       signal: AbortSignal.timeout(PATIENCE),
     });
     const receivedAt = performance.now();
+    const text = await answer.text();
+    if (mine !== asked) return;
     if (answer.ok && !answer.headers.has(FRAGMENT)) {
       say("signed-out");
       return; // nothing will change by itself
     }
     if (!answer.ok) throw new Error(String(answer.status));
-    take(await answer.text(), receivedAt);
+    take(text, receivedAt);
     refreshedAt = receivedAt;
     say("");
   } catch {
+    if (mine !== asked) return;
     lost();
   }
   timer = setTimeout(refresh, every);
