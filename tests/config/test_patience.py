@@ -16,7 +16,7 @@ from django.http import HttpRequest, HttpResponse
 from django.test import Client as Browser
 from django.urls import path
 
-from config import env, patience
+from config import env, meanwhile, patience
 from tests.services.processes import Processes
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -31,6 +31,28 @@ def ask(request: HttpRequest, question: str) -> HttpResponse:
 
 def ask_sqlite(request: HttpRequest) -> HttpResponse:
     raise OperationalError("database is locked")  # word for word, after the twenty seconds that it waits
+
+
+def hang_up(request: HttpRequest) -> HttpResponse:
+    """As when the database is restarted meanwhile."""
+    with _pages["connection"].cursor() as cursor:
+        cursor.execute("SELECT pg_backend_pid()")
+        mine = cursor.fetchone()
+        other = ConnectionHandler({"default": _pages["settings"]})["default"]
+        with other.cursor() as theirs:
+            theirs.execute("SELECT pg_terminate_backend(%s)", mine)
+        other.close()
+        cursor.execute("SELECT 1")
+    return HttpResponse("answered")
+
+
+class HangUpMiddleware:
+    """Asks the database before any page does, as sessions do."""
+
+    def __init__(self, get_response: Any) -> None: ...
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        return hang_up(request)
 
 
 def err(request: HttpRequest) -> HttpResponse:
@@ -66,7 +88,9 @@ urlpatterns = [
     path("ask/<path:question>", ask),
     path("sqlite/", ask_sqlite),
     path("err/", err),
+    path("hang-up/", hang_up),
 ]
+handler500 = "config.patience.broken"
 pytestmark = pytest.mark.urls(__name__)
 
 
@@ -126,6 +150,33 @@ def test_sqlite_that_somebody_else_writes_to_says_the_same() -> None:
     answer = Browser().get("/sqlite/", headers={"accept-language": "en"})
     assert answer.status_code == 503
     assert "Somebody else is changing the same thing" in answer.content.decode()
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("middleware", [[], [f"{__name__}.HangUpMiddleware"]], ids=["page", "middleware"])
+def test_a_database_that_goes_away_is_told_and_what_was_typed_can_be_sent_again(
+    pages: dict[str, Any], settings: Any, middleware: list[str]
+) -> None:
+    settings.MIDDLEWARE = settings.MIDDLEWARE + middleware
+    browser = Browser(raise_request_exception=False)
+    keyed = browser.post("/hang-up/", {"reason": "They moved.", meanwhile.FIELD: "sealed"})
+    pages_away, other = browser.get("/hang-up/"), browser.post("/hang-up/", {"name": "Northwind"})
+    assert [answer.status_code for answer in (keyed, other, pages_away)] == [503] * 3
+    assert "The database is away at this moment" in pages_away.content.decode()
+    assert '<input type="hidden" name="reason" value="They moved.">' in keyed.content.decode()
+    assert "is done once, however often you send it" in keyed.content.decode()
+    assert "look before you send it again" in other.content.decode()
+
+
+@pytest.mark.django_db
+def test_a_database_that_takes_nobody_is_told(
+    pages: dict[str, Any], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    nowhere = {"default": pages | {"HOST": "127.0.0.1", "PORT": 1}}
+    monkeypatch.setitem(_pages, "connection", ConnectionHandler(nowhere)["default"])
+    answer = Browser().get("/ask/SELECT 1")
+    assert (answer.status_code, "The database is away" in answer.content.decode()) == (503, True)
+    assert "was given up, as the database is away" in caplog.text
 
 
 @pytest.mark.django_db

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import datetime as dt
 import io
@@ -56,7 +57,8 @@ def rows_of(day: Day) -> list[Row]:
     ]
 
 
-IN_QUEUE = frozenset({"pending", "retry_wait", "leased", "transmitting"})
+WITH_SENDER = frozenset({"leased", "transmitting"})
+IN_QUEUE = WITH_SENDER | {"pending", "retry_wait"}
 STUCK = frozenset({"failed", "review"})
 
 
@@ -77,6 +79,20 @@ def drain(day: Day, owner_url: str) -> None:
         return not any(row.state in IN_QUEUE | STUCK for row in rows)
 
     day.front.product.processes.wait_until(is_drained, 120, "the queue was empty")
+
+
+@contextlib.contextmanager
+def at_rest(day: Day, owner_url: str) -> Iterator[None]:
+    """Nothing goes out meanwhile, though the contracts' clock goes on: what falls due waits until it is over."""
+    drain(day, owner_url)
+    processes = day.front.product.processes
+    processes.manage("outbox", "hold", "--by", "ada", "--reason", "We count.")
+    processes.wait_until(
+        lambda: not any(row.state in WITH_SENDER for row in rows_of(day)), 30, "no mail was on its way"
+    )
+    yield
+    processes.manage("outbox", "release", "--by", "ada", "--reason", "We have counted.")
+    drain(day, owner_url)
 
 
 def decide(day: Day, row: Row) -> None:
@@ -232,7 +248,7 @@ class Judged(NamedTuple):
 
 @dataclass
 class Report:
-    """What Max downloads about one client, while nothing goes on any more."""
+    """What Max downloads about one client, while nothing is done any more."""
 
     client: int
     tables: dict[str, Table]

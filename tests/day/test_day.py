@@ -45,12 +45,13 @@ def test_a_day_of_operation_ends_as_its_journal_has_it(
     trouble = Trouble(day, postgres, postgres_url, redis_server, SEED, every)
     day.live(incidents, trouble)
     assert not day.failures, "\n".join(day.failures)
+    assert day.answers[500] == 0, "whatever failed had a page that said what and what to do"
 
-    closing.drain(day, postgres_url)
-    closing.check_mail(day)
     became: Counter[str] = Counter()
-    for client in day.lives.clients:
-        became += closing.check_compliance(day, closing.download(day, day.who("max"), client))
+    with closing.at_rest(day, postgres_url):
+        closing.check_mail(day)
+        for client in day.lives.clients:
+            became += closing.check_compliance(day, closing.download(day, day.who("max"), client))
     closing.audits(day, str(anchor))
     print(f"{len(day.lives.cases)} incidents {day.lives.did}; {became.total()} deadlines {dict(became)}")
     print(f"{len(closing.rows_of(day))} notices, {len(sink.messages)} mails, {len(day.acknowledged)} acknowledged")
