@@ -22,7 +22,7 @@ from psycopg.rows import class_row
 
 from tests.services import children
 from tests.services.postgres import PostgresServer, SmallDisk
-from tests.services.processes import ROOT, Processes
+from tests.services.processes import PATIENCE, ROOT, Processes
 from tests.services.redis import RedisServer
 from tests.services.smtp import ReceivedMail, SmtpSink
 
@@ -189,16 +189,16 @@ class World:
     def wait_until(self, predicate: Callable[[], object], timeout: float, what: str) -> None:
         self.processes.wait_until(predicate, timeout, what)
 
-    def wait_for_sending(self, mails: int, timeout: float = 30) -> None:
+    def wait_for_sending(self, mails: int, timeout: float = PATIENCE) -> None:
         """Return once the mail server has taken so many more mails."""
         before = len(self.sink.messages)
         self.wait_until(lambda: len(self.sink.messages) >= before + mails, timeout, f"{mails} mails more were sent")
 
-    def wait_until_idle(self, timeout: float = 30) -> None:
+    def wait_until_idle(self, timeout: float = PATIENCE) -> None:
         """Return once the processes that run have emptied the queue by themselves."""
         self.wait_until(self._is_idle, timeout, "the queue was empty")
 
-    def settle(self, timeout: float = 40) -> None:
+    def settle(self, timeout: float = PATIENCE) -> None:
         """Return once the queue is empty; cron helps, and gives back what a killed process held."""
 
         def is_settled() -> bool:

@@ -23,6 +23,9 @@ from tests.services import children
 
 ROOT = Path(__file__).resolve().parents[2]
 
+#: Seconds after which something hangs: nothing takes so long by itself, however busy the machine.
+PATIENCE = 120
+
 # Read by the product; a developer's own values must not reach the processes of a test.
 _NOT_INHERITED = ("DEMO", "BROKER_DIR", "CSRF_TRUSTED_ORIGINS", "BEHIND_PROXY", "SMTP_TIMEOUT", "NOTICE_FROM")
 
@@ -89,7 +92,7 @@ class Processes:
         *,
         server: Literal["gunicorn", "django"] = "gunicorn",
         port: int | None = None,
-        timeout: float = 30,
+        timeout: float = PATIENCE,
     ) -> str:
         """Start the web server and wait until it answers; its address, without a slash at the end."""
         for attempt in range(1, 4):  # between the look and the start, another program may take a free port
@@ -122,7 +125,7 @@ class Processes:
         return self.start(name, "manage.py", "outbox", "run", "--loop", *options)
 
     def manage(
-        self, *command: str, check: bool = True, timeout: float = 120, env: Mapping[str, str] | None = None
+        self, *command: str, check: bool = True, timeout: float = 600, env: Mapping[str, str] | None = None
     ) -> subprocess.CompletedProcess[str]:
         """Run a management command to its end; with `check`, an exit code other than 0 fails the test."""
         self._folder.mkdir(parents=True, exist_ok=True)
@@ -153,7 +156,7 @@ class Processes:
         running.process.kill()
         running.process.wait(10)
 
-    def stop(self, name: str, timeout: float = 20) -> int:
+    def stop(self, name: str, timeout: float = PATIENCE) -> int:
         """Ask the process to end (SIGTERM) and wait; its return code. Not obeying in time fails the test."""
         process = self._running.pop(name).process
         code = children.end(process, signal.SIGTERM, timeout=timeout)
@@ -191,7 +194,7 @@ class Processes:
         found = [self.log_file(name) for name in names] or sorted(self._folder.glob("*.log"))
         return "\n".join(f"── {path.stem} ──\n{children.tail(path)}" for path in found)
 
-    def wait_until(self, predicate: Callable[[], object], timeout: float = 20, what: str = "it was so") -> None:
+    def wait_until(self, predicate: Callable[[], object], timeout: float = PATIENCE, what: str = "it was so") -> None:
         """Return once `predicate` is true.
 
         Fails the test with the ends of all logs after `timeout` seconds, or at once when a process has ended
@@ -201,11 +204,11 @@ class Processes:
             lambda: predicate() or self._nobody_died(what), timeout=timeout, what=what, explain=self.logs
         )
 
-    def wait_for_log(self, name: str, words: str, timeout: float = 20) -> None:
+    def wait_for_log(self, name: str, words: str, timeout: float = PATIENCE) -> None:
         """Return once the process has logged these words."""
         self.wait_until(lambda: words in self.log(name), timeout, f"{name} logged {words!r}")
 
-    def wait_for_exit(self, name: str, timeout: float = 20) -> int:
+    def wait_for_exit(self, name: str, timeout: float = PATIENCE) -> int:
         """Return the code of a process that is expected to end by itself."""
         running = self._running[name]
         running.may_end = True
