@@ -123,15 +123,16 @@ def roles_of_groups(name: str, roles: Sequence[str]) -> list[tuple[str, str]]:
 
 
 #: A server or a network that is gone is noticed in seconds, instead of after the minutes or hours that TCP would wait.
-#: A worker that is gone, or frozen, in the middle of a transaction keeps the others from the rows that it locked no
-#: longer than that either: the server ends its session.
+#: A process that is gone keeps the others from what it locked no longer than that either, nor does one that is frozen
+#: in the middle of a transaction: the server ends its session.
 _POSTGRES = {
     "connect_timeout": 5,
     "keepalives_idle": 10,
     "keepalives_interval": 5,
     "keepalives_count": 3,
     "tcp_user_timeout": 25_000,
-    "options": "-c idle_in_transaction_session_timeout=30s",
+    "options": "-c idle_in_transaction_session_timeout=30s "
+    "-c tcp_keepalives_idle=10 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=3",
 }
 
 

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import datetime as dt
 import functools
-import ipaddress
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
 from email.utils import parseaddr
 from typing import Any
 
 from django.conf import settings
-from django.core.cache import cache
 from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 from django.utils import timezone, translation
@@ -23,6 +20,7 @@ from django.views.decorators.csrf import csrf_exempt
 from config.addresses import client_address
 from config.audit import events
 from config.history import acting
+from config.limits import Limit, neighbourhood
 from config.models import EventKind
 from incidents import acknowledgement
 from incidents.acknowledgement import LinkStanding
@@ -41,32 +39,6 @@ SEALED = {
 }
 METHODS = ("GET", "HEAD", "POST")
 USER_AGENT_LENGTH = Acknowledgement._meta.get_field("user_agent").max_length
-
-
-# ── how often ───────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-@dataclass(frozen=True)
-class Limit:
-    """At most so many in each window of so many seconds.
-
-    Counted in Django's cache, which by default is each process's own: with several web processes each allows as many.
-    """
-
-    name: str
-    most: int
-    window: int
-
-    def wait(self, who: str, now: dt.datetime) -> int:
-        """Count one more by `who`: 0 if it is within the limit, else the seconds until the next window."""
-        number, gone = divmod(int(now.timestamp()), self.window)
-        key = f"acknowledgement:{self.name}:{who}:{number}"
-        cache.add(key, 0, timeout=self.window)
-        try:
-            count = cache.incr(key)
-        except ValueError:  # a full cache has dropped it meanwhile
-            return 0
-        return self.window - gone if count > self.most else 0
 
 
 REQUESTS = Limit("requests", most=60, window=60)  # by one client address
@@ -195,17 +167,6 @@ def _page(name: str, status: int, **context: Any) -> HttpResponse:
     response = HttpResponse(render_to_string(f"incidents/{name}.html", context), status=status)
     response.headers["Content-Language"] = translation.get_language() or settings.LANGUAGE_CODE
     return response
-
-
-# ── from where ──────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def neighbourhood(address: str | None) -> str:
-    """Whom a limit counts together: one IPv4 address, or the /64 that one IPv6 subscriber has."""
-    if address is None:
-        return "unknown"
-    length = 64 if ":" in address else 32
-    return str(ipaddress.ip_network(f"{address}/{length}", strict=False))
 
 
 def _printable(text: str) -> str:

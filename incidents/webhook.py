@@ -13,8 +13,8 @@ from django.views.decorators.csrf import csrf_exempt
 
 from config import instants
 from config.addresses import client_address
+from config.limits import Limit, neighbourhood
 from incidents import calendar_feed, intake
-from incidents.views import Limit, neighbourhood
 
 logger = logging.getLogger(__name__)
 

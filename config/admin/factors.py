@@ -25,13 +25,16 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST
 from qrcode.image.svg import SvgPathFillImage
 
-from config import factors, passkeys, proof, sign_in
+from config import factors, instants, passkeys, proof, sign_in
+from config.addresses import client_address
+from config.limits import Limit, neighbourhood
 from config.models import User
 from config.passkeys import Purpose
 
 PAGE, APP, PASSKEY, SECOND = "second_factor", "second_factor_app", "second_factor_passkey", "login_second"
 CHALLENGE = "passkey_challenge"
 METHODS = ("GET", "HEAD", "POST")
+CHALLENGES = Limit("challenges", most=60, window=60)  # by one client address, of whoever is not signed in
 SECRET = "new_app_secret"  # noqa: S105 - where the session keeps it until the app has shown a code of it
 
 
@@ -124,8 +127,11 @@ def challenge(request: HttpRequest, purpose: str) -> HttpResponse:
         user = _myself(request)
     if user is None and purpose != Purpose.ALONE:
         raise PermissionDenied
-    if not request.user.is_authenticated:
-        request.session.set_expiry(passkeys.PATIENCE)  # anybody may ask, and few answer
+    if not request.user.is_authenticated:  # anybody may ask, and few answer
+        if seconds := CHALLENGES.wait(neighbourhood(client_address(request)), instants.now()):
+            said = _now("Passkeys were asked for too often from where you are. Try again in a minute.")
+            return HttpResponse(said, status=429, content_type="text/plain", headers={"Retry-After": str(seconds)})
+        request.session.set_expiry(passkeys.PATIENCE)
     return JsonResponse(passkeys.challenge(request, Purpose(purpose), user))
 
 

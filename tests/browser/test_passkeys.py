@@ -94,5 +94,9 @@ def test_a_passkey_is_added_and_signs_in_alone_and_beside_the_password_and_prove
     page.get_by_role("button", name="Sign in with a passkey").click()
     expect(page.get_by_text("No passkey was used.")).to_be_visible()
     expect(page.get_by_role("button", name="Sign in with a passkey")).to_be_enabled()
-    context.close()
     assert complaints == []
+
+    page.route("**/admin/passkey/alone/", lambda route: route.fulfill(status=429, body="Asked for too often."))
+    page.get_by_role("button", name="Sign in with a passkey").click()
+    expect(page.get_by_text("Asked for too often.")).to_be_visible()
+    context.close()

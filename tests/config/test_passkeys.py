@@ -8,9 +8,12 @@ from typing import Any
 
 import pytest
 from allauth.mfa.models import Authenticator
+from django.contrib.sessions.models import Session
+from django.core.cache import cache
 from django.test import Client as Browser
 from pytest_django import Settings
 
+from config.limits import Limit
 from config.models import Event, EventKind, Export, User
 from tests import cast
 from tests.config.test_sign_in import FACTOR, HERE, SIGN_IN, add_app, aged, is_in, kinds, shown_by_app, sign_in
@@ -25,6 +28,7 @@ OTHER = "https://evil.example"
 @pytest.fixture(autouse=True)
 def _on(settings: Settings) -> None:
     settings.PASSKEYS, settings.PUBLIC_URL = True, ORIGIN
+    cache.clear()  # which counts who has asked
 
 
 def asked(browser: Browser, purpose: str) -> dict[str, Any]:
@@ -255,6 +259,22 @@ class TestAlone:
         assert Browser().post("/admin/passkey/second/").status_code == 403
         assert Browser().post("/admin/passkey/proof/").status_code == 403
         assert Browser().post("/admin/passkey/add/").status_code == 403
+
+    def test_one_address_asks_only_so_often_and_is_told(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("config.admin.factors.CHALLENGES", Limit("challenges", most=2, window=10**12))
+        for _number in range(2):
+            asked(Browser(), "alone")
+        kept = Session.objects.count()
+        refused = Browser().post("/admin/passkey/alone/", REMOTE_ADDR=HERE)
+        assert refused.status_code == 429
+        assert refused["Retry-After"]
+        assert "too often from where you are" in refused.content.decode()
+        assert Session.objects.count() == kept, "and nothing is kept of it"
+        assert Browser().post("/admin/passkey/alone/", REMOTE_ADDR="198.51.100.7").status_code == 200
+
+    def test_who_is_signed_in_is_not_counted_with_strangers(self, olga: User, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("config.admin.factors.CHALLENGES", Limit("challenges", most=0, window=10**12))
+        add(olga)
 
     def test_it_can_be_switched_off(self, olga: User, settings: Settings) -> None:
         passkey, _page = add(olga)

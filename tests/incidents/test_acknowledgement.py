@@ -24,6 +24,7 @@ from pytest_django import Settings
 from agreements.models import Client, Contact, ServiceAgreement, Severity
 from config.addresses import client_address
 from config.history import Caller
+from config.limits import neighbourhood
 from config.models import Event, User
 from incidents import acknowledgement, acknowledgement_link, lifecycle, notices, views
 from incidents.acknowledgement import LINK_LIFE
@@ -534,8 +535,8 @@ class TestLimits:
         assert client.get(address_of(notice), REMOTE_ADDR="198.51.100.1").status_code == 200
 
     def test_an_ipv6_subscriber_counts_as_one(self) -> None:
-        assert views.neighbourhood("2001:db8:1:2::5") == views.neighbourhood("2001:db8:1:2:ffff::1")
-        assert views.neighbourhood("2001:db8:1:2::5") != views.neighbourhood("2001:db8:1:3::5")
+        assert neighbourhood("2001:db8:1:2::5") == neighbourhood("2001:db8:1:2:ffff::1")
+        assert neighbourhood("2001:db8:1:2::5") != neighbourhood("2001:db8:1:3::5")
 
 
 class TestFromWhere:

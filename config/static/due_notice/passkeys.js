@@ -2,10 +2,12 @@
 // its form with the answer.
 
 const Credential = window.PublicKeyCredential;
+const TOO_OFTEN = "too often";
 
 async function answerOf(button) {
   const headers = { "X-CSRFToken": button.form.elements.csrfmiddlewaretoken.value };
   const challenge = await fetch(button.dataset.passkey, { method: "POST", headers });
+  if (challenge.status === 429) throw new Error(TOO_OFTEN, { cause: await challenge.text() });
   if (!challenge.ok) throw new Error(`no challenge: ${challenge.status}`);
   const { publicKey } = await challenge.json();
   return publicKey.user
@@ -27,8 +29,9 @@ if (Credential?.parseCreationOptionsFromJSON) {
       try {
         part.querySelector("[data-credential]").value = JSON.stringify(await answerOf(button));
         form.requestSubmit();
-      } catch {
-        status.textContent = button.dataset.failed; // given up, unknown to the authenticator, or the session is over
+      } catch (error) {
+        // Asked for too often, which the answer says; else given up, unknown to the authenticator, or the session is over.
+        status.textContent = error.message === TOO_OFTEN ? error.cause : button.dataset.failed;
       }
       button.disabled = false;
     });
