@@ -63,6 +63,7 @@ def _of_any(settings: Mapping[str, Any]) -> Iterator[str]:
 
 #: What single sign-on cannot do without.
 OIDC_NEEDS = ("OIDC_ISSUER", "OIDC_CLIENT_ID", "OIDC_CLIENT_SECRET", "OIDC_DOMAINS")
+LONGEST_ISSUER = 200  # characters that allauth keeps with each account
 
 
 def _of_single_sign_on(settings: Mapping[str, Any]) -> Iterator[str]:
@@ -76,6 +77,8 @@ def _of_single_sign_on(settings: Mapping[str, Any]) -> Iterator[str]:
         yield f"Single sign-on is half set: {', '.join(missing)} missing. Set all of {', '.join(OIDC_NEEDS)}, or none."
     if settings["OIDC_ISSUER"] and not is_private(settings["OIDC_ISSUER"]):
         yield "OIDC_ISSUER does not begin with https://. Whoever is on the way could sign in as anybody."
+    if len(settings["OIDC_ISSUER"]) > LONGEST_ISSUER:
+        yield f"OIDC_ISSUER is longer than {LONGEST_ISSUER} characters, and accounts are linked by it. Shorten it."
     if settings["OIDC_MAKES_ACCOUNTS"] and not settings["OIDC_ROLES"]:
         yield "OIDC_MAKES_ACCOUNTS is on, and OIDC_ROLES gives new accounts no role. Set both, or neither."
 

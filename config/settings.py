@@ -87,7 +87,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "config.history.AuditMiddleware",
     "config.middleware.ReaderMiddleware",
-    "config.patience.PatienceMiddleware",
+    "config.unanswered.UnansweredMiddleware",
     "config.sessions.SessionAgeMiddleware",  # after it: a reader is told in their language
     "config.factors.DemandMiddleware",
     "allauth.account.middleware.AccountMiddleware",  # tells the library which request is going on

@@ -130,9 +130,10 @@ class SignInView(LoginView):
         return wait(self.request, user, self.get_success_url())
 
 
-def wait(request: HttpRequest, user: User, goes_to: str) -> HttpResponse:
-    """Ask for the second factor whoever has given the first."""
+def wait(request: HttpRequest, user: User, goes_to: str, first: str = "password") -> HttpResponse:
+    """Ask for the second factor whoever has given the first, a code of the trail."""
     request.session[WAITING] = {
+        "first": first,
         "user": user.pk,
         "password": user.get_session_auth_hash(),
         "until": int(time.time()) + PATIENCE,
@@ -144,7 +145,7 @@ def wait(request: HttpRequest, user: User, goes_to: str) -> HttpResponse:
 def enter_from_provider(request: HttpRequest, user: User, goes_to: str) -> HttpResponse:
     """Sign in whom single sign-on has admitted: at once where the provider asks for a second factor itself."""
     if factors.has_any(user) and not settings.OIDC_SECOND_FACTOR:
-        return wait(request, user, goes_to)
+        return wait(request, user, goes_to, "sso")
     note_how(request, "sso")
     login(request, user, backend=BACKEND)
     return HttpResponseRedirect(goes_to)
@@ -161,8 +162,10 @@ def waiting(request: HttpRequest) -> tuple[User, str] | None:
     return user, str(kept["goes_to"])
 
 
-def stop_waiting(request: HttpRequest) -> None:
-    request.session.pop(WAITING, None)
+def end_waiting(request: HttpRequest, how: str) -> None:
+    """The second factor was right, by what is a code of the trail."""
+    first = request.session.pop(WAITING).get("first")
+    note_how(request, f"sso_{how}" if first == "sso" else how)
 
 
 def note_how(request: HttpRequest, how: str) -> None:

@@ -14,6 +14,6 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", RedirectView.as_view(pattern_name="admin:index")),
 ]
 handler400 = "config.refusals.bad_request"
-handler500 = "config.patience.broken"
+handler500 = "config.unanswered.broken"
 if settings.DEMO:
     urlpatterns.append(path("demo/", include("reviews.demo.urls")))

@@ -5,11 +5,8 @@ from __future__ import annotations
 from django.conf import settings
 from django.core.wsgi import get_wsgi_application
 
-from config import start
+from config import patience, start
 
 start.load_settings()
-
-from config import patience  # noqa: E402 - what it imports reads settings
-
 patience.limit_pages(settings.DATABASES["default"])
 application = get_wsgi_application()

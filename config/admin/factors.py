@@ -100,8 +100,7 @@ def second(request: HttpRequest) -> HttpResponse:
     user, goes_to = waiting
     form: forms.Form = SecondForm(request.POST if request.method == "POST" else None, request=request, user=user)
     if form.is_valid():
-        sign_in.stop_waiting(request)
-        sign_in.note_how(request, form.cleaned_data["how"])
+        sign_in.end_waiting(request, form.cleaned_data["how"])
         login(request, user, backend=sign_in.BACKEND)
         return HttpResponseRedirect(goes_to)
     context = {

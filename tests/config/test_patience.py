@@ -90,7 +90,7 @@ urlpatterns = [
     path("err/", err),
     path("hang-up/", hang_up),
 ]
-handler500 = "config.patience.broken"
+handler500 = "config.unanswered.broken"
 pytestmark = pytest.mark.urls(__name__)
 
 

@@ -426,6 +426,7 @@ def test_who_has_a_second_factor_is_asked_for_it_unless_the_provider_asks(
     assert not is_in(browser)
     browser.post("/admin/login/second/", {"code": shown_by_app(secret)})
     assert is_in(browser)
+    assert "single sign-on, then authenticator app" in str(Event.objects.filter(kind=EventKind.SIGNED_IN).first())
     settings.OIDC_SECOND_FACTOR = True
     browser = Browser()
     comes_back(browser, provider)
@@ -586,6 +587,7 @@ def test_it_starts_whole_or_not_at_all() -> None:
     for name in WHOLE:
         assert f"Single sign-on is half set: {name} missing." in refused(**{**WHOLE, name: ""})
     assert "OIDC_ISSUER does not begin with https://" in refused(**{**WHOLE, "OIDC_ISSUER": "http://id.example"})
+    assert "OIDC_ISSUER is longer than 200" in refused(**{**WHOLE, "OIDC_ISSUER": f"https://id.test/{'x' * 200}"})
     assert "OIDC_ROLES gives new accounts no role" in refused(**WHOLE, OIDC_MAKES_ACCOUNTS=True)
     assert "OIDC_ONLY is set, and OIDC_ISSUER is not." in refused(OIDC_ONLY=True)
 
