@@ -1,4 +1,4 @@
-"""One line for each request, and one id for all that it does."""
+"""One line for each request, one id for all that it does, and how long it took."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.utils.functional import SimpleLazyObject
 
-from config import logs
+from config import logs, metrics
 from config.health import PROBES
 from config.history import web_act
 
@@ -18,7 +18,7 @@ logger = logging.getLogger(__name__)
 
 
 class AccessMiddleware:
-    """Opens the act that everything in a request belongs to, and logs what became of it once it is answered.
+    """Opens the act that everything in a request belongs to, and notes what became of it once it is answered.
 
     Its id is the one of the audit trail; the answer bears it too, so that whoever reports an error can say which.
     """
@@ -31,13 +31,15 @@ class AccessMiddleware:
         with web_act(request) as act:
             response = self.get_response(request)
             response.headers["X-Request-ID"] = str(act.request_id)
-            _log(request, response.status_code, time.perf_counter() - began)
+            _note(request, response.status_code, time.perf_counter() - began)
         return response
 
 
-def _log(request: HttpRequest, status: int, seconds: float) -> None:
+def _note(request: HttpRequest, status: int, seconds: float) -> None:
     route = logs.route(request)
     is_chatter = route == "-" and _is_for_machines(request.path_info)
+    if not is_chatter:
+        metrics.count(route, request.method, status, seconds)
     logger.log(
         logging.DEBUG if is_chatter else logging.INFO,
         "request",
@@ -53,7 +55,7 @@ def _log(request: HttpRequest, status: int, seconds: float) -> None:
 
 def _is_for_machines(path: str) -> bool:
     """Probes, the metrics and static files, of which there are many."""
-    return path.rstrip("/") in (*PROBES, "/metrics") or path.startswith(f"/{settings.STATIC_URL.lstrip('/')}")
+    return path.rstrip("/") in (*PROBES, metrics.PATH) or path.startswith(f"/{settings.STATIC_URL.lstrip('/')}")
 
 
 def _user(request: HttpRequest) -> int | None:

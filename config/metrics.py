@@ -1,23 +1,27 @@
 """The metrics for Prometheus, at /metrics for whoever has METRICS_TOKEN; without one there is no such page.
 
-All of it is read from the database when it is asked for, so any process of any machine gives the same answer, and a
-restart loses nothing. Labels have few values, all of them ours: no client, no address, no incident. This floor knows no
-notices: the floors above register what they tell.
+All of it but one is read from the database when it is asked for, so any process of any machine gives the same answer,
+and a restart loses nothing. How long requests took is counted since the start, by all web processes of the machine that
+answers (deploy/gunicorn.py). Labels have few values, all of them ours: no client, no address, no incident. This floor
+knows no notices: the floors above register what they tell.
 """
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import hmac
 import logging
+import os
 from collections.abc import Callable, Iterable, Iterator
 
 from django.conf import settings
 from django.db import Error
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, Histogram, disable_created_metrics
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
 from config import __version__, health, instants, logs
@@ -49,11 +53,45 @@ def age(instant: dt.datetime | None, now: dt.datetime, *, never: float = 0.0) ->
     return max(0.0, (now - instant).total_seconds()) if instant else never
 
 
+# ── how long requests take ──────────────────────────────────────────────────────────────────────────────────────────
+
+METHODS = ("GET", "HEAD", "POST")  # any other is told as one, since whoever asks makes them up
+
+disable_created_metrics()  # type: ignore[no-untyped-call]  # since when each is counted: nobody asks
+
+_requests = Histogram(
+    PREFIX + "request_seconds",
+    "How long requests took to answer, by all web processes of this machine since they were started.",
+    ("view", "method", "status"),
+    buckets=(0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
+    registry=None,
+)
+
+
+def count(view: str, method: str | None, status: int, seconds: float) -> None:
+    """One request to the page of that name."""
+    known = method if method in METHODS else "other"
+    with contextlib.suppress(OSError):  # no page is refused because it cannot be counted
+        _requests.labels(view, known, f"{status // 100}xx").observe(seconds)
+
+
+def _tell_requests(to: CollectorRegistry) -> None:
+    """Nothing where several processes serve without a folder in which all count: one alone would tell a part."""
+    if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
+        MultiProcessCollector(to)  # type: ignore[no-untyped-call]
+    elif settings.WEB_CONCURRENCY == 1:
+        to.register(_requests)
+
+
+# ── the page ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
 def exposition() -> bytes:
     """All metrics in Prometheus' text format. Raises django.db.Error while the database does not answer."""
     now = instants.now()
     registry = CollectorRegistry(auto_describe=False)
     registry.register(_Collector([metric for tell in _told for metric in tell(now)]))
+    _tell_requests(registry)
     return generate_latest(registry)
 
 

@@ -314,6 +314,7 @@ ELSEWHERE = {
     "manage.py check --deploy --fail-level WARNING": ("tests/config/test_installation.py", "--deploy"),
     "manage.py outbox arrived": ("tests/incidents/test_handling.py", '"arrived"'),
     "manage.py audit grants": ("tests/journeys/test_database_role.py", "grants"),
+    "promtool test rules deploy/prometheus/alerts_test.yml": ("tests/deploy/test_watching.py", '"test", "rules"'),
     "deploy/backup/backup.sh": ("tests/journeys/test_backup.py", '"backup"'),
     "deploy/backup/restore.sh": ("tests/journeys/test_backup.py", '"restore"'),
 }

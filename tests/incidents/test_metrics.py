@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,13 @@ import yaml
 from django.db import connection
 from django.test import Client as Browser
 from django.test.utils import CaptureQueriesContext
+from prometheus_client import values
 from prometheus_client.parser import text_string_to_metric_families
 from pytest_django import Settings
 
 from agreements.models import ServiceAgreement
 from config import health, instants
+from config import metrics as page
 from config.models import User
 from incidents import lifecycle, metrics, outbox, watchdog
 from incidents.models import Deadline, Incident, Notice, Tally
@@ -35,6 +38,7 @@ TOKEN = "a-token-that-nobody-guesses-in-a-hundred-years"
 def scrape(settings: Settings) -> Any:
     """Asks for the metrics: {(name, its one label's value or ""): value}."""
     settings.METRICS_TOKEN = TOKEN
+    page._requests.clear()  # what other tests asked for
 
     def ask() -> dict[tuple[str, str], float]:
         answer = Browser().get("/metrics", headers={"authorization": f"Bearer {TOKEN}"})
@@ -164,6 +168,58 @@ class TestWhatIsTold:
         assert len(found) < 400
 
 
+class TestRequests:
+    @pytest.fixture
+    def counted(self, scrape: Any) -> Callable[[], dict[str, float]]:
+        name = "due_notice_request_seconds_count"
+        return lambda: {labels: value for (sample, labels), value in scrape().items() if sample == name}
+
+    def test_are_counted_by_page_method_and_kind_of_answer(
+        self, counted: Callable[[], dict[str, float]], olga: User
+    ) -> None:
+        browser = Browser()
+        browser.force_login(olga)
+        for path in ("/admin/", "/admin/", "/admin/incidents/incident/4711/change/", "/Northwind/ceo@northwind.test"):
+            browser.get(path)
+        browser.post("/admin/login/")
+        browser.head("/admin/login/")
+        assert counted() == {
+            "GET,2xx,admin:index": 2,
+            "GET,3xx,admin:incidents_incident_change": 1,
+            "GET,4xx,-": 1,
+            "POST,2xx,admin:login": 1,
+            "HEAD,2xx,admin:login": 1,
+        }
+
+    def test_whatever_is_asked_for_makes_no_label_of_its_own(self, counted: Callable[[], dict[str, float]]) -> None:
+        for made_up in ("a", "b/c", "d.php?e=f", "notice/g", "notice/h", "admin/incidents/incident/i/change/"):
+            for method in ("GET", "BREW", "PROPFIND", "get"):
+                Browser().generic(method, f"/{made_up}")
+        methods, _statuses, views = map(set, zip(*(labels.split(",") for labels in counted()), strict=True))
+        assert views == {"-", "incidents:acknowledge", "admin:incidents_incident_change"}
+        assert methods == {"GET", "other"}
+
+    def test_probes_scrapes_and_files_are_not_counted(self, counted: Callable[[], dict[str, float]]) -> None:
+        for path in ("/healthz/live", "/healthz/delivery", "/static/due_notice/admin.css"):
+            Browser().get(path)
+        assert counted() == counted() == {}
+
+    def test_a_process_that_may_be_one_of_several_tells_nothing(
+        self, counted: Callable[[], dict[str, float]], settings: Settings
+    ) -> None:
+        Browser().get("/admin/login/")
+        assert counted() == {"GET,2xx,admin:login": 1}
+        settings.WEB_CONCURRENCY = 2
+        assert counted() == {}
+
+    def test_no_page_is_refused_because_it_cannot_be_counted(
+        self, counted: Callable[[], dict[str, float]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path / "gone"))
+        monkeypatch.setattr(values, "ValueClass", values.MultiProcessValue(lambda: 0))  # type: ignore[no-untyped-call]
+        assert Browser().get("/admin/login/").status_code == 200
+
+
 # ── what is read of it elsewhere ────────────────────────────────────────────────────────────────────────────────────
 
 RULES = yaml.safe_load((ROOT / "deploy/prometheus/alerts.yml").read_text())
@@ -173,19 +229,32 @@ RUNBOOK = (ROOT / "docs/runbook.md").read_text()
 HEADINGS = {heading.lower().replace(" ", "-") for heading in re.findall(r"^#+ (.+)$", RUNBOOK, re.MULTILINE)}
 
 
+ASKED = [rule["expr"] for rule in ALERTS] + [
+    target["expr"] for panel in DASHBOARD["panels"] for target in panel["targets"]
+]
+
+
 def test_every_metric_that_an_alert_or_the_dashboard_names_is_told(scrape: Any) -> None:
+    Browser().get("/admin/login/")
     told = {name for name, _labels in scrape()} | {
         "due_notice_problem",  # only while there is one
         "due_notice_finding_last_seen_timestamp_seconds",
     }
-    asked = [rule["expr"] for rule in ALERTS] + [
-        target["expr"] for panel in DASHBOARD["panels"] for target in panel["targets"]
-    ]
-    named = {name for expression in asked for name in re.findall(r"due_notice_\w+", expression)}
+    named = {name for expression in ASKED for name in re.findall(r"due_notice_\w+", expression)}
     assert named - told == set()
     assert len(named) > 12
-    labels = [label for expression in asked for label in re.findall(r"\{(\w+)=~?", expression)]
-    assert set(labels) <= {"part", "state", "standing"}
+    labels = [label for expression in ASKED for label in re.findall(r"\{(\w+)=~?", expression)]
+    assert set(labels) <= {"part", "state", "standing", "status"}
+
+
+def test_of_several_nodes_requests_are_added_and_what_the_database_tells_is_taken_once() -> None:
+    by = r"(?: by \([\w, ]+\))? ?\("
+    added = re.compile(rf"\bsum{by}(?:rate|increase)\($")
+    taken = re.compile(rf"\b(?:(?:max|min){by}(?:rate\()?|absent\()$")
+    for expression in ASKED:
+        for metric in re.finditer(r"due_notice_\w+", expression):
+            rule = added if metric[0].startswith("due_notice_request_") else taken
+            assert rule.search(expression[: metric.start()]), expression
 
 
 def test_every_alert_says_how_urgent_it_is_and_leads_to_its_heading_in_the_runbook() -> None:

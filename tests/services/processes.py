@@ -53,6 +53,7 @@ class Processes:
             "DJANGO_SETTINGS_MODULE": "config.settings",
             "PYTHONUNBUFFERED": "1",
             "VAR_DIR": str(folder / "var"),
+            "RUNTIME_DIRECTORY": str(folder),
             "DATABASE_URL": f"sqlite:///{folder / 'var' / 'db.sqlite3'}",
             "REDIS_URL": "",
             "EMAIL_URL": "smtp://127.0.0.1:9",
