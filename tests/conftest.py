@@ -18,7 +18,7 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from agreements.models import ServiceAgreement
-from config import instants
+from config import instants, sessions
 from config.models import User
 from incidents import watchdog
 from tests import cast
@@ -32,6 +32,8 @@ ROLE_MIGRATIONS = (
     "incidents.migrations.0002_grants",
     "reviews.migrations.0002_grants",
 )
+
+HALF_AN_HOUR = 1800
 
 
 @pytest.fixture(scope="session")
@@ -53,8 +55,10 @@ def django_db_modify_db_settings(
 
 @pytest.fixture(autouse=True)
 def _one_clock(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The database of a test is on this machine: it need not be asked what time it is amid counted queries."""
-    monkeypatch.setattr(instants, "_synced", (instants._ticks(), timezone.now()))
+    """However long a test takes, the same queries are counted in it: nothing is asked or noted again after a minute."""
+    monkeypatch.setattr(instants, "_synced", (instants._ticks(), timezone.now()))  # the database is on this machine
+    monkeypatch.setattr(instants, "RESYNC_AFTER", HALF_AN_HOUR)
+    monkeypatch.setattr(sessions, "NOTED_AFTER", HALF_AN_HOUR)
 
 
 @pytest.fixture(autouse=True)
