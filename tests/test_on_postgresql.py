@@ -32,7 +32,6 @@ ELSEWHERE = (
     "tests/config/test_env.py",
     "tests/config/test_env_example.py",
     "tests/config/test_every_way_in.py::TestWays::test_the_shell",
-    "tests/config/test_files.py::test_the_command_reads_no_database_and_exits_with_what_it_found",
     "tests/config/test_health.py::test_without_a_database_the_process_lives_and_is_neither_ready_nor_delivering",
     "tests/config/test_installation.py",
     "tests/config/test_markdown.py",
@@ -80,6 +79,7 @@ MADE_OF_ROWS = (
         for role in ("max_", "aude", "ada")
     ),
     # mails and documents
+    "tests/config/test_files.py",
     "tests/incidents/test_evidence.py",
     "tests/incidents/test_writing.py",
     "tests/reviews/test_sharing.py",

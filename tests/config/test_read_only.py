@@ -205,9 +205,13 @@ def tries(place: Place, root: Browser) -> Iterator[tuple[str, dict[str, str]]]:
 # ── the pages of old versions ───────────────────────────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize("who", ["auditor", "superuser"])
-@pytest.mark.parametrize("edit", [True, False])
-@pytest.mark.parametrize("revert_disabled", [True, False])
+@pytest.mark.parametrize(
+    ("who", "edit", "revert_disabled"),
+    [
+        *(("superuser", edit, revert_disabled) for edit in (True, False) for revert_disabled in (True, False)),
+        ("auditor", True, False),  # who may less, where the library lets most be done
+    ],
+)
 def test_no_version_page_can_be_written_through(
     root: Browser,
     aude: User,
