@@ -40,6 +40,8 @@ from incidents.outbox import MEETS
 #: What `cases` reads beside the notices themselves.
 READ_WITH = ("incident", "client", "contact", "deadline", "acknowledgement")
 
+OFF = dt.timedelta(minutes=1)  # how far the mail server's clock may be from the database's
+
 
 class Channel(models.TextChoices):
     """By what else than our mail a client was told."""
@@ -321,7 +323,8 @@ def mail_log_has(notice: Notice, *, by: User, now: dt.datetime, at: dt.datetime,
     """After a backup was restored: by its log the mail server took this notice at `at`, so no copy of it goes any more.
 
     It meets what its acceptance would have met, as of then. Only while sending is held, so that no worker has it;
-    refused for one that is settled here as well, and for an instant at which it cannot have been.
+    refused for one that is settled here as well, and for an instant at which it cannot have been, even if the mail
+    server's clock, which may leave fractions out, is a little off.
     """
     _require_reason(reason)
     _require_evidence(evidence, _("Say what the log says of it."))
@@ -332,8 +335,9 @@ def mail_log_has(notice: Notice, *, by: User, now: dt.datetime, at: dt.datetime,
         row = Notice.objects.select_for_update(no_key=True, of=("self",)).select_related(*READ_WITH).get(pk=notice.pk)
         if row.state in SETTLED_STATES:
             raise Refused(_("Nothing was done: it is “%(state)s” here.") % {"state": row.get_state_display()})
-        if not row.made_at <= at <= now:
+        if not row.made_at - OFF <= at <= now + OFF:
             raise Refused({"at": _("It was not there yet, or that lies in the future. Look at the zone.")})
+        at = min(max(at, row.made_at), now)
         why = _("The mail server's log has it, says %(who)s: %(evidence)s")
         outbox.arrived(row, at=at, why=why % {"who": by.audit_name, "evidence": evidence}, now=now)
         if incident is not None:

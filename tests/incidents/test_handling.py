@@ -444,7 +444,8 @@ def test_what_the_mail_log_has_is_settled_as_of_then_and_no_copy_goes(
         ("<nobody@due-notice.example> 2026-11-24T10:12:00+00:00 250", "Line 2: .* is not in this database"),
         (f"{notice.message_id} 2026-11-24T10:12:00 250", "Line 2 needs"),
         (f"{notice.message_id} 2026-11-24T10:12:00+00:00", "Line 2 needs"),
-        (f"{notice.message_id} 2026-11-24T10:09:00+00:00 250", "Line 2: .*not there yet"),
+        (f"{notice.message_id} 2026-11-24T10:08:00+00:00 250", "Line 2: .*not there yet"),
+        (f"{notice.message_id} 2026-11-24T10:27:00+00:00 250", "Line 2: .*not there yet"),
     ):
         with pytest.raises(CommandError, match=sentence):
             settle(tmp_path, "", wrong)
@@ -459,3 +460,17 @@ def test_what_the_mail_log_has_is_settled_as_of_then_and_no_copy_goes(
     handling.release(by=max_, now=at("10:30"), reason="Compared with the log")
     outbox.deliver(at("10:31"))
     assert notice.message_id not in relay.by_message_id()
+
+
+def test_the_mail_servers_clock_may_be_a_little_off(
+    relay: SmtpSink,
+    incident: Incident,
+    northwind: ServiceAgreement,
+    olga: User,
+    max_: User,
+) -> None:
+    notice = told(incident, northwind.client, olga)[0]
+    handling.hold(by=max_, now=at("10:20"), reason="Backup restored")
+    early = notice.made_at - dt.timedelta(seconds=1)  # such as a log has it that leaves fractions out
+    handling.mail_log_has(notice, by=max_, now=at("10:25"), at=early, reason="Compared", evidence="250 Ok")
+    assert reread(notice).accepted_at == notice.made_at
