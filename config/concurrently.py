@@ -9,8 +9,8 @@ from typing import Any
 
 from django.apps import AppConfig
 from django.contrib.postgres import operations
-from django.db import connections
-from django.db.migrations import AddIndex
+from django.db import connections, transaction
+from django.db.migrations import AddConstraint, AddIndex
 from django.db.migrations.operations.base import Operation
 from django.db.models.signals import post_migrate, pre_migrate
 
@@ -56,6 +56,43 @@ class AddIndexConcurrently(operations.AddIndexConcurrently):
         _say(schema_editor.connection, "SET lock_timeout = 0")
         how.database_backwards(self, app_label, schema_editor, from_state, to_state)
         _be_brief(schema_editor.connection.alias)
+
+
+class AddCheckConcurrently(AddConstraint):
+    """PostgreSQL goes on writing while it looks at the rows there are, outside a transaction (`atomic = False`).
+
+    It takes the place of one of the same name, and can be run again where it was broken off. What is written meanwhile
+    has to obey it already: what the old release writes, too.
+    """
+
+    def state_forwards(self, app_label: str, state: Any) -> None:
+        there = state.models[app_label, self.model_name_lower].options["constraints"]
+        if self.constraint.name in (constraint.name for constraint in there):
+            state.remove_constraint(app_label, self.model_name_lower, self.constraint.name)
+        super().state_forwards(app_label, state)
+
+    def database_forwards(self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any) -> None:
+        using = schema_editor.connection.alias
+        if schema_editor.connection.vendor != "postgresql":
+            with transaction.atomic(using):  # the table is made anew, with the constraints of `to_state`
+                super().database_forwards(app_label, schema_editor, from_state, to_state)
+            return
+        model = to_state.apps.get_model(app_label, self.model_name)
+        table, name = (schema_editor.quote_name(each) for each in (model._meta.db_table, self.constraint.name))
+        added = self.constraint.create_sql(model, schema_editor)
+        with transaction.atomic(using):
+            schema_editor.execute(f"ALTER TABLE {table} DROP CONSTRAINT IF EXISTS {name}")
+            schema_editor.execute(f"{added} NOT VALID", params=None)
+        schema_editor.execute(f"ALTER TABLE {table} VALIDATE CONSTRAINT {name}")
+
+    def database_backwards(self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any) -> None:
+        there = to_state.models[app_label, self.model_name_lower].options["constraints"]
+        before = [constraint for constraint in there if constraint.name == self.constraint.name]
+        for constraint in before:
+            again = AddCheckConcurrently(self.model_name, constraint)
+            again.database_forwards(app_label, schema_editor, from_state, to_state)
+        if not before:
+            super().database_backwards(app_label, schema_editor, from_state, to_state)
 
 
 class FillHistory(Operation):

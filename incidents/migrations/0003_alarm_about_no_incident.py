@@ -3,8 +3,11 @@
 from django.conf import settings
 from django.db import migrations, models
 
+from config.concurrently import AddCheckConcurrently
+
 
 class Migration(migrations.Migration):
+    atomic = False
     dependencies = [
         ("agreements", "0003_grants"),
         ("incidents", "0002_grants"),
@@ -12,11 +15,7 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
-        migrations.RemoveConstraint(
-            model_name="notice",
-            name="notice_has_an_incident",
-        ),
-        migrations.AddConstraint(
+        AddCheckConcurrently(
             model_name="notice",
             constraint=models.CheckConstraint(
                 condition=models.Q(

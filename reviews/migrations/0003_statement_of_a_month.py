@@ -3,8 +3,11 @@
 from django.conf import settings
 from django.db import migrations, models
 
+from config.concurrently import AddCheckConcurrently
+
 
 class Migration(migrations.Migration):
+    atomic = False
     dependencies = [
         ("agreements", "0003_grants"),
         ("incidents", "0003_alarm_about_no_incident"),
@@ -13,7 +16,7 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
-        migrations.AddConstraint(
+        AddCheckConcurrently(
             model_name="clientstatement",
             constraint=models.CheckConstraint(
                 condition=models.Q(("month__endswith", "-01")), name="statement_of_a_month_by_its_first_day"
