@@ -244,7 +244,7 @@ def test_what_is_bold_in_a_guide_stands_in_the_product(page: Path) -> None:
 #: What stands before the name of one of the product's own commands.
 _MANAGE = re.compile(
     r"(?:\w+=\S* )*(?:sudo |docker compose exec web )?(?:\S*python3? )?"
-    r"(?:manage\.py|deploy/manage(?: --owner)?)(?: |$)(.*)"
+    r"(?:manage\.py|deploy/manage(?!(?: --owner)? (?:backup|restore)\b)(?: --owner)?)(?: |$)(.*)"
 )
 #: Of a fenced block says its first line what it is; a block of these is for a shell.
 SHELL = "sh"
@@ -312,7 +312,7 @@ ELSEWHERE = {
     ".venv/bin/celery -A config beat": ("tests/services/processes.py", "beat"),
     "manage.py outbox run --loop": ("tests/deploy/test_systemd.py", "due-notice-loop"),
     "manage.py check --deploy --fail-level WARNING": ("tests/config/test_installation.py", "--deploy"),
-    "manage.py outbox arrived": ("tests/incidents/test_handling.py", '"arrived"'),
+    "manage.py outbox arrived": ("tests/journeys/test_backup.py", '"arrived"'),
     "manage.py audit grants": ("tests/journeys/test_database_role.py", "grants"),
     "promtool test rules deploy/prometheus/alerts_test.yml": ("tests/deploy/test_watching.py", '"test", "rules"'),
     "deploy/backup/backup.sh": ("tests/journeys/test_backup.py", '"backup"'),
@@ -337,6 +337,9 @@ NOT_RUN = {
     "sudo -u postgres": "needs root and a PostgreSQL of the machine",
     "sudoedit": "needs root and somebody who writes",
     "sudo systemctl": "needs root and systemd",
+    "sudo deploy/manage --owner backup": "needs root; tests/journeys/test_backup.py runs the script",
+    "sudo deploy/manage --owner restore": "needs root; tests/journeys/test_backup.py runs the script",
+    "sudo rsync": "needs root",
     "sudo nginx": "needs root; tests/deploy/test_proxy.py has nginx read the file",
     "systemctl": "needs systemd",
     "curl --silent http://127.0.0.1:8000/": "needs the service; tests/deploy/test_systemd.py asks the same page",
@@ -440,4 +443,4 @@ def test_the_commands_of_a_page_work_in_their_order(page: Path, house: Path) -> 
         words = managed(line)
         if words[:2] == ["outbox", "release"]:
             ours("outbox", "hold", "--by=max", "--reason=A backup was restored.")
-        ours(*words)
+        ours(*(word.removeprefix("/var/backups/due-notice/") for word in words))  # the house is where its files are

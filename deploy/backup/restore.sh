@@ -71,7 +71,9 @@ at=$(sed -E 's/.*-([0-9]{4})([0-9]{2})([0-9]{2})T([0-9]{2})([0-9]{2})([0-9]{2})Z
 anchor=${file%.*}.anchor
 say "Restored, and sending is held. Next (docs/backup.md):" \
     "
+    manage.py audit grants --role … --apply      on PostgreSQL, if the product works as another role than this
     manage.py audit verify --anchor $anchor
     manage.py outbox run
     manage.py outbox audit --since $at
+    manage.py outbox arrived --log FILE --by $by --reason …
     manage.py outbox release --by $by --reason …"
