@@ -123,7 +123,7 @@ def _write_a_long_story(incident: Incident) -> None:
     series = f"CROSS JOIN generate_series(1, {STORY}) AS more(number)"
     later = "make_interval(secs => more.number)"
     copy_rows(entry, series, {"happened_at": f"row.happened_at + {later}", "text": "'Restarted node ' || more.number"})
-    _tell(TimelineEntry, f"now.id > {last}", {"history_date": "now.happened_at"})
+    tell(TimelineEntry, f"now.id > {last}", {"history_date": "now.happened_at"})
 
 
 def _copy_clients(agreement: ServiceAgreement) -> None:
@@ -139,7 +139,7 @@ def _copy_clients(agreement: ServiceAgreement) -> None:
         {"reference": reference, "client_id": "more.id", "words": f"' ' || lower({reference})"},
     )
     for row in (client, contact, agreement):
-        _tell(type(row), f"now.id > {row.pk}", {})
+        tell(type(row), f"now.id > {row.pk}", {})
 
 
 # ── incidents ───────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -201,9 +201,9 @@ def _copy_what_followed(row: Incident, last: int) -> None:
     reviews = f"JOIN {_table(PostIncidentReview)} AS more ON more.id > {last_review}"
     due_on = "row.due_on - mod(more.id, 200)::integer"
     copy_rows(row.review.actions.get(), reviews, {"review_id": "more.id", "due_on": due_on})
-    _tell(PostIncidentReview, f"now.id > {last_review}", {"history_date": "now.opened_at"})
+    tell(PostIncidentReview, f"now.id > {last_review}", {"history_date": "now.opened_at"})
     review = f"JOIN {_table(PostIncidentReview)} AS review ON review.id = now.review_id"
-    _tell(CorrectiveAction, f"now.id > {last_action}", {"history_date": "review.opened_at"}, source=review)
+    tell(CorrectiveAction, f"now.id > {last_action}", {"history_date": "review.opened_at"}, source=review)
 
 
 def _earlier(*names: str, steps: str) -> dict[str, str]:
@@ -222,7 +222,7 @@ def _tell_of_incidents(last: int, last_deadline: int, *, is_closed: bool) -> Non
     new = f"own.id > {last}"
     own = f"JOIN {_table(Incident)} AS own ON own.id = now.incident_id"
     for model in (AffectedAgreement, Responder):
-        _tell(model, new, of_declaring, source=own)
+        tell(model, new, of_declaring, source=own)
 
     # Some have a first severity; what closes one takes its values as they are. 1 declared, 2 reclassified, 3 closed.
     steps = f"JOIN {_table(Incident)} AS own ON own.id = now.id CROSS JOIN generate_series(1, 3) AS step(number)"
@@ -243,11 +243,11 @@ def _tell_of_incidents(last: int, last_deadline: int, *, is_closed: bool) -> Non
         **_done_by("own.id / 3 + step.number - 1", is_recent=is_recent),
     }
     if is_closed:
-        _tell(Incident, f"{new} AND {is_there}", of_incidents, source=steps)
+        tell(Incident, f"{new} AND {is_there}", of_incidents, source=steps)
     else:
         of_declaring |= {"status": "now.status"}
         own_row = f"JOIN {_table(Incident)} AS own ON own.id = now.id"
-        _tell(Incident, new, of_declaring, source=own_row)
+        tell(Incident, new, of_declaring, source=own_row)
         of_declaring.pop("status")
 
     # A pass of the worker does the same to one to twelve of those that follow each other.
@@ -266,7 +266,7 @@ def _tell_of_incidents(last: int, last_deadline: int, *, is_closed: bool) -> Non
         "history_user_id": _by_step(declarer["history_user_id"], "NULL"),
         "actor_name": _by_step(declarer["actor_name"], "'system: notices'"),
     }
-    _tell(Deadline, f"now.id > {last_deadline}", of_deadlines, source=steps)
+    tell(Deadline, f"now.id > {last_deadline}", of_deadlines, source=steps)
 
 
 def _by_step(*values: str) -> str:
@@ -301,7 +301,7 @@ def _done_by(number: str, *, is_recent: str) -> dict[str, str]:
     return {"history_user_id": said("{0.pk}"), "actor_name": said("'{0.audit_name}'")}
 
 
-def _tell(model: type[models.Model], which: str, said: Mapping[str, str], *, source: str = "") -> None:
+def tell(model: type[models.Model], which: str, said: Mapping[str, str], *, source: str = "") -> None:
     """Add the trail of rows (`now`) as they are, but for what is `said`: in the order in which it was written."""
     history = sources.history_of(model)
     olga = User.objects.get(username="olga")

@@ -29,7 +29,7 @@ def front(real_product: Product, tmp_path: Path) -> Iterator[Front]:
     print(front.log())  # shown for a failed test only
 
 
-def declaration(front: Front, title: str) -> dict[str, object]:
+def declaration(front: Front, title: str, ago: dt.timedelta = dt.timedelta(minutes=5)) -> dict[str, object]:
     [(service,)] = front.rows("SELECT id FROM agreements_service WHERE name = 'Object storage'")
     return {
         "token": str(uuid.uuid4()),
@@ -37,7 +37,7 @@ def declaration(front: Front, title: str) -> dict[str, object]:
         "services": service,
         "severity": "critical",
         "category": "outage",
-        "detected_at": f"{dt.datetime.now(dt.UTC) - dt.timedelta(minutes=5):%Y-%m-%dT%H:%M:%S}",
+        "detected_at": f"{dt.datetime.now(dt.UTC) - ago:%Y-%m-%dT%H:%M:%S}",
     }
 
 
@@ -96,16 +96,19 @@ def test_what_comes_from_outside_is_secured_and_limited(front: Front) -> None:
 class Colleague(threading.Thread):
     """Saves one declaration after the other, and notes what was answered."""
 
-    def __init__(self, front: Front, number: int) -> None:
+    def __init__(
+        self, front: Front, number: int, ago: dt.timedelta = dt.timedelta(minutes=5), pause: float = 0
+    ) -> None:
         super().__init__(daemon=True)
+        self._pause = pause
         self.visitor, self.number = Visitor(front), number
         self.enough = threading.Event()
         self.answers: list[int] = []
         self.visitor.sign_in("olga")
-        self._form = declaration(front, "")
+        self._form = declaration(front, "", ago)
 
     def run(self) -> None:
-        while not self.enough.is_set():
+        while not self.enough.wait(self._pause):
             form = {**self._form, "token": str(uuid.uuid4()), "title": f"{self.number}/{len(self.answers)}"}
             self.answers.append(self.visitor.ask("POST", DECLARE, form)[0].status)
 

@@ -1,64 +1,41 @@
 """An upgrade while people work: the next release migrates, works beside this one on one database, and goes on alone.
 
-The next release is made here: this one, with a column more in each big table, which it fills, and an index more.
+Either has its web node, its Celery worker and its beat; they share PostgreSQL, Redis and nginx.
 """
 
 from __future__ import annotations
 
-import shutil
+import datetime as dt
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
 from tests.deploy.front import Front
+from tests.deploy.next_release import next_release
 from tests.deploy.test_proxy import Colleague
 from tests.deploy.test_proxy import front as front  # a fixture
 from tests.journeys.conftest import Product
 from tests.journeys.conftest import real_product as real_product  # a fixture
-from tests.services.processes import ROOT, Processes
+from tests.services import children
+from tests.services.processes import Processes
 
-NEW = "of_the_next"
-#: What the next release adds to each model, and what it writes there itself.
-COLUMNS = {
-    "incident": 'models.CharField(max_length=20, default="next", db_default="", editable=False)',
-    "deadline": 'models.CharField(max_length=20, default="next", null=True, editable=False)',
-    "notice": 'models.CharField(max_length=20, default="next", null=True, editable=False)',
-}
 #: Four incidents that were declared by this release, and by the next.
 BY_OLD = "SELECT id FROM incidents_incident WHERE of_the_next = '' ORDER BY id LIMIT 4"
 BY_NEW = "SELECT id FROM incidents_incident WHERE of_the_next = 'next' ORDER BY id LIMIT 4"
 FORMS = "SELECT count(DISTINCT columns) FROM config_sealedrange WHERE \"table\" = 'incidents.historicalincident'"
-UNSENT = "SELECT 1 FROM incidents_notice WHERE state <> 'sent' LIMIT 1"
-MIGRATION = """
-from django.db import migrations, models
-from config.concurrently import AddIndexConcurrently, FillHistory
-
-class Migration(migrations.Migration):
-    atomic = {atomic}
-    dependencies = [("incidents", "{after}")]
-    operations = [{steps}]
+BY_WORKER = "SELECT worker, count(*) FROM incidents_deliveryattempt WHERE outcome = 'accepted' GROUP BY worker"
+NOT_DONE = """
+    SELECT 1 FROM incidents_deadline WHERE next_action_at <= now()
+    UNION ALL SELECT 1 FROM incidents_notice WHERE state NOT IN ('sent', 'cancelled', 'superseded') LIMIT 1
 """
-
-
-def next_release(folder: Path) -> Path:
-    """A copy of the product, one release on."""
-    skipped = shutil.ignore_patterns(".*", "var", "docs", "node_modules")
-    shutil.copytree(ROOT, folder, ignore=skipped)
-    migrations = folder / "incidents" / "migrations"
-    last = max(path.stem for path in migrations.glob("0*.py"))
-    for number, (model, column) in enumerate(COLUMNS.items()):
-        code = folder / "incidents" / "models" / f"{model}.py"
-        kept, line, rest = code.read_text().partition("    history = AuditedRecords(excluded_fields")
-        assert line
-        code.write_text(f"{kept}    {NEW} = {column}\n{line}{rest}")
-        add = [f'migrations.AddField("{table}", "{NEW}", {column})' for table in (model, f"historical{model}")]
-        steps = ", ".join([*add, f'FillHistory("{model}", "{NEW}")'])
-        name = f"0{900 + number}_{model}"
-        (migrations / f"{name}.py").write_text(MIGRATION.format(atomic=True, after=last, steps=steps))
-        last = name
-    index = f'AddIndexConcurrently("incident", models.Index(fields=["{NEW}"], name="incident_{NEW}"))'
-    (migrations / "0950_index.py").write_text(MIGRATION.format(atomic=False, after=last, steps=index))
-    return folder
+SENT = "SELECT message_id FROM incidents_notice WHERE state = 'sent'"
+HELD = """
+    SELECT title, count(notice.id) FROM incidents_incident incident LEFT JOIN incidents_notice notice
+    ON notice.incident_id = incident.id AND kind = 'holding_notice' AND state = 'sent'
+    AND recipient_address = 'ops@northwind.example'
+    GROUP BY title
+"""
 
 
 @pytest.fixture
@@ -69,14 +46,23 @@ def next_product(real_product: Product, tmp_path: Path) -> Product:
     return Product(processes, real_product.inbox, real_product.parts)
 
 
+def sent_by(processes: Processes, front: Front) -> int:
+    """How many mails its worker has sent."""
+    ours = children.session_members(processes.pid("worker"))
+    return sum(int(str(count)) for name, count in front.rows(BY_WORKER) if int(str(name).rpartition(":")[2]) in ours)
+
+
 def test_the_next_release_takes_over_while_people_work(
     front: Front, real_product: Product, next_product: Product, postgres_url: str
 ) -> None:
     old, new = real_product.processes, next_product.processes
     front.start_node("first")
     front.start()
-    old.start_outbox("old-loop")
-    people = [Colleague(front, number) for number in range(2)]
+    real_product.start_workers("worker")
+    late = dt.timedelta(
+        hours=3, minutes=45
+    )  # so that Northwind, which has to know within four, gets its notice at once
+    people = [Colleague(front, number, late, pause=2) for number in range(2)]
     for person in people:
         person.start()
     with new:
@@ -84,22 +70,35 @@ def test_the_next_release_takes_over_while_people_work(
         new.manage("migrate", "-v0", env={"DATABASE_URL": postgres_url})  # as the owner
         front.start_node("second", new)
         front.let_in_node("second")
-        new.start_outbox("new-loop")
-        old.wait_until(lambda: len(front.rows(BY_NEW)) == 4, 30, "people declared by the next release too")
+        next_product.start_workers("worker")
+        old.wait_until(lambda: len(front.rows(BY_NEW)) == 4, 120, "people declared by the next release too")
+        new.wait_until(lambda: sent_by(new, front), 120, "its worker had sent something")
+        so_far = [sent_by(each, front) for each in (old, new)]
+        new.wait_until(
+            lambda: all(sent_by(each, front) >= had + 4 for each, had in zip((old, new), so_far, strict=True)),
+            120,
+            "either worker had sent some more beside the other",
+        )
         for person in people:
             person.enough.set()
-            person.join(30)
+            person.join(60)
         assert {answer for person in people for answer in person.answers} == {302}, "nobody was held up or refused"
+        new.wait_until(lambda: not front.rows(NOT_DONE), 120, "all was sent that nobody had to send")
 
         ours, theirs = ([pk for (pk,) in front.rows(question)] for question in (BY_OLD, BY_NEW))
         next_product.act(f"see_through({[*ours[:2], *theirs[:2]]})")
-        real_product.act(f"see_through({[*ours[2:], *theirs[2:]]})")  # for this one, too, all of it verifies
+        real_product.act(f"see_through({[*ours[2:], *theirs[2:]]})")
         assert front.rows(FORMS) == [(2,)], "each has sealed what it knows"
 
         front.take_out_node("first")
-        assert old.stop("old-loop") == 0
-        new.wait_until(lambda: not front.rows(UNSENT), 30, "all was sent")
-        next_product.act("examine()")
-    sent = [str(message_id) for (message_id,) in front.rows("SELECT message_id FROM incidents_notice")]
-    assert sorted(str(mail.message["Message-ID"]) for mail in real_product.inbox.messages) == sorted(sent)
-    assert len(sent) >= 16
+        for name in ("worker-beat", "worker"):
+            assert old.stop(name, timeout=60) == 0
+        new.wait_until(lambda: not front.rows(NOT_DONE), 120, "all was sent")
+        next_product.act("send(); acts.examine()")  # for either all of it is right, whoever did it
+        real_product.act("examine()")
+    declared = [f"{person.number}/{count}" for person in people for count in range(len(person.answers))]
+    held = {str(title): count for title, count in front.rows(HELD)}
+    assert held == dict.fromkeys(declared, 1)
+    sent = Counter(str(message_id) for (message_id,) in front.rows(SENT))
+    assert Counter(mail.message_id for mail in real_product.inbox.messages) == sent, "each once, and nothing else"
+    assert len(sent) >= len(declared) + 16

@@ -85,13 +85,12 @@ def close_all() -> None:
 
 
 def see_through(keys: list[int]) -> None:
-    """Olga tells the clients of these incidents and resolves them; then all is sealed, and verifies."""
+    """Olga tells the clients of these incidents and resolves them; then all is sealed."""
     olga = User.objects.get(username="olga")
     for incident in Incident.objects.filter(pk__in=keys):
         lifecycle.notify_client(incident, by=olga, now=timezone.now())
         lifecycle.resolve(incident, by=olga, now=timezone.now())
     call_command("audit", "seal")
-    call_command("audit", "verify")
 
 
 def examine() -> None:
