@@ -1,7 +1,9 @@
 """Ten people at work while somebody does harm, signed in and from outside. `python -m tests.bench.hostile`
 
 What is sent goes to 127.0.0.1 alone, for as many seconds as each attack is given. The attacker comes from 127.0.0.2,
-so that limits by address tell them from the others.
+so that limits by address tell them from the others, and is a process of their own, so that nobody waits within it.
+What that process takes of the cores, which it shares with the product, is seen by a control: the same blows at a proxy
+that refuses all of them.
 """
 
 from __future__ import annotations
@@ -9,12 +11,18 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
+import shutil
 import socket
+import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor, ProcessPoolExecutor
 from dataclasses import dataclass, replace
+from multiprocessing import get_context
+from pathlib import Path
+from typing import ParamSpec, TypeVar
 
 import psycopg
 from django.contrib.auth.models import Group
@@ -23,16 +31,19 @@ from config import roles
 from config.history import acting
 from config.models import User
 from tests import cast
+from tests.bench.house import Meter
 from tests.bench.load import Shift, shift
 from tests.bench.visitors import Answer, Record, Site, Visitor, form_with, percentile, sentence
 from tests.bench.world import BUSY_CLIENT, RARE
 from tests.deploy.front import NAME
+from tests.services import children
 
 FROM, GUESSED_FROM = "127.0.0.2", "127.0.0.3"  # the latter is locked afterwards
 ANY = range(600)
 HOSTILE = "hostile"
 COMPLIANCE = "/admin/reviews/postincidentreview/compliance/"
 INCIDENTS = "/admin/incidents/incident/"
+CONTROL = "nothing but a proxy that refuses"
 HELD = 18.0  # seconds, longer than a page may wait for a lock, and than it may ask at all
 URLENCODED = {"Content-Type": "application/x-www-form-urlencoded"}
 
@@ -102,6 +113,10 @@ def two_sessions(visitor: Visitor, number: int) -> Answer:
     return visitor.get("hostile", "/admin/", wanted=ANY, Cookie=cookie)
 
 
+def made_up_sessions(visitor: Visitor, number: int) -> Answer:
+    return visitor.get("hostile", "/admin/", wanted=ANY, Cookie=f"due_notice_session=made-up-{number}")
+
+
 SIGNED_IN = (
     Attack(
         "search: everything",
@@ -141,6 +156,10 @@ SIGNED_IN = (
     Attack("two sessions in one request", two_sessions),
 )
 OUTSIDE = (
+    Attack(CONTROL, get("/"), is_signed_in=False),
+    Attack("pages without a sign-in", get("/admin/login/", "/admin/"), is_signed_in=False),
+    Attack("made-up sessions", made_up_sessions, is_signed_in=False),
+    Attack("challenges for passkeys", send("/admin/passkey/alone/", b""), is_signed_in=False),
     Attack("guesses of passwords", guess, is_signed_in=False),
     Attack(
         "alerts without a secret",
@@ -153,13 +172,14 @@ OUTSIDE = (
 )
 
 
-def hammer(attack: Attack, visitor: Visitor, until: float) -> Record:
-    """So many threads, each with a connection of its own, all with the cookies of the one visitor."""
+def hammer(name: str, site: Site, cookies: Mapping[str, str], until: float) -> Record:
+    """So many threads, each with a connection of its own, all with the same cookies."""
+    attack = next(attack for attack in (*SIGNED_IN, *OUTSIDE) if attack.name == name)
     record = Record()
 
     def strike(first: int) -> None:
-        own = Visitor(visitor.site, record)
-        own.cookies.update(visitor.cookies)
+        own = Visitor(site, record)
+        own.cookies.load(dict(cookies))
         number = first
         while time.monotonic() < until:
             answer = attack.blow(own, number)
@@ -229,11 +249,52 @@ def _end_of(held: socket.socket) -> str:
 
 
 SLOW = (
+    (CONTROL, SLOW_HEADER, b"X", 300),
     ("slow headers", SLOW_HEADER, b"X", 300),
     ("slow bodies", SLOW_BODY, b"x", 150),
     ("slow readers", SLOW_READER, b"", 150),
     ("connections that say nothing", b"", b"", 300),
 )
+
+
+# ── the process that does harm ──────────────────────────────────────────────────────────────────────────────────────
+
+Given = ParamSpec("Given")
+Found = TypeVar("Found")
+
+
+def timed(act: Callable[Given, Found], *given: Given.args, **named: Given.kwargs) -> tuple[Found, float]:
+    """What it gives, and how many cores it took."""
+    began, spent = time.monotonic(), time.process_time()
+    found = act(*given, **named)
+    return found, (time.process_time() - spent) / (time.monotonic() - began)
+
+
+@contextlib.contextmanager
+def another_process() -> Iterator[Executor]:
+    with ProcessPoolExecutor(1, get_context("spawn")) as pool:
+        pool.submit(timed, time.sleep, 0).result()  # it is there, and has read what it needs
+        yield pool
+
+
+@contextlib.contextmanager
+def refuser(site: Site) -> Iterator[Site]:
+    """A proxy with the same certificate that answers 429 to everything, and what stands behind is asked nothing."""
+    port = children.free_port()
+    with tempfile.TemporaryDirectory(prefix="due-notice-bench-") as name:
+        folder = Path(name)
+        key = Path(site.certificate).with_name("key.pem")
+        (folder / "nginx.conf").write_text(
+            f"{'user root;' if os.geteuid() == 0 else ''} daemon off; pid {folder}/pid; error_log stderr;\n"
+            f"events {{}}\nhttp {{ access_log off; server {{ listen 127.0.0.1:{port} ssl;\n"
+            f"ssl_certificate {site.certificate}; ssl_certificate_key {key}; return 429; }} }}\n"
+        )
+        nginx = shutil.which("nginx") or "/usr/sbin/nginx"
+        process = children.start([nginx, "-c", folder / "nginx.conf", "-p", folder], log=folder / "nginx.log")
+        try:
+            yield replace(site, port=port)
+        finally:
+            children.end(process)
 
 
 # ── what is printed ─────────────────────────────────────────────────────────────────────────────────────────────────
@@ -248,17 +309,22 @@ class Watch:
 
     @contextlib.contextmanager
     def during(self, name: str) -> Iterator[list[str]]:
-        """Prints beside what is said in the block how long the others waited."""
+        """Prints beside what is said in the block how long the others waited, and who took how much of the cores."""
         said: list[str] = []
+        meter = Meter(self.at_work.house)
+        meter.start()
         began = time.monotonic()
         yield said
         found = self.at_work.record.between(began, time.monotonic())
+        spent = meter.stop()
         waited = percentile([visit.took for visit in found], 0.95)
         self.calm = self.calm or waited
         errors = sum(not visit.is_wanted for visit in found)
+        cores = ", ".join(f"{part} {spent[part] / meter.seconds:.2f}" for part in ("nginx", "web", "database"))
         print(
-            f"{name:30} others: {len(found):4} pages, p95 {waited * 1000:5.0f} ms, {waited / self.calm:5.2f} ×, "
-            f"{errors} errors; {'; '.join(said)}",
+            f"{name:34} others: {len(found):4} pages, p50 {percentile([v.took for v in found], 0.5) * 1000:4.0f}, "
+            f"p95 {waited * 1000:5.0f} ms, {waited / self.calm:5.2f} ×, {errors} errors; cores: {cores}; "
+            f"{'; '.join(said)}",
             flush=True,
         )
 
@@ -315,35 +381,49 @@ def main() -> None:
     options.add_argument("--seconds", type=float, default=8, help="of each attack (8)")
     options.add_argument("--calm", type=float, default=30, help="seconds without any (30)")
     options.add_argument("--pause", type=float, default=2, help="mean seconds between what one person does (2)")
-    options.add_argument("--only", default="", help="attacks whose name has that")
+    options.add_argument("--only", nargs="+", default=[""], help="attacks whose name has one of these")
     options.add_argument("--kept", default="", help="keep the database under this name, and use it if it is there")
     chosen = options.parse_args()
     names = [f"operator{number}" for number in range(chosen.operators)]
-    with shift(chosen.kept, chosen.incidents, names, web=4, pause=chosen.pause) as (at_work, _deadlines):
+
+    def is_chosen(name: str) -> bool:
+        return any(part in name for part in chosen.only)
+
+    with (
+        another_process() as attacker,
+        shift(chosen.kept, chosen.incidents, names, web=4, pause=chosen.pause) as (at_work, _deadlines),
+        refuser(at_work.site) as control,
+    ):
         make_the_hostile()
         outside = replace(at_work.site, visited_from=FROM)
         elsewhere = replace(at_work.site, visited_from=GUESSED_FROM)
         hostile = Visitor(outside, Record())
         assert hostile.sign_in(HOSTILE, cast.PASSWORD)
+        cookies = {name: morsel.value for name, morsel in hostile.cookies.items()}
         at_work.start()
         time.sleep(5)
         watch = Watch(at_work)
         with watch.during("nobody does harm"):
             time.sleep(chosen.calm)
-        for attack in (*SIGNED_IN, *OUTSIDE):
-            if chosen.only in attack.name:
-                with watch.during(attack.name) as said:
-                    who = hostile if attack.is_signed_in else Visitor(elsewhere, Record())
-                    record = hammer(attack, who, time.monotonic() + chosen.seconds)
-                    said.append(_answers(record))
-                print(*refusals(record), sep="\n")
-        for name, begin, go_on, count in SLOW:
-            if chosen.only in name:
-                with watch.during(name) as said:
-                    became = hold(outside, begin, go_on, count, time.monotonic() + max(12, chosen.seconds))
-                    said.append(", ".join(f"{what} × {times}" for what, times in became.items()))
+        for attack in filter(lambda attack: is_chosen(attack.name), (*SIGNED_IN, *OUTSIDE)):
+            with watch.during(attack.name) as said:
+                site = control if attack.name == CONTROL else outside if attack.is_signed_in else elsewhere
+                own = cookies if attack.is_signed_in else {}
+                until = time.monotonic() + chosen.seconds
+                record, took = attacker.submit(timed, hammer, attack.name, site, own, until).result()
+                said.append(f"the harmful took {took:.2f} and got {_answers(record)}")
+            print(*refusals(record), sep="\n")
+        for name, begin, go_on, count in (slow for slow in SLOW if is_chosen(slow[0])):
+            with watch.during(name) as said:
+                site = control if name == CONTROL else outside
+                until = time.monotonic() + max(12, chosen.seconds)
+                became, took = attacker.submit(timed, hold, site, begin, go_on, count, until).result()
+                got = ", ".join(f"{what} × {times}" for what, times in became.items())
+                said.append(f"the harmful took {took:.2f}: {got}")
+        with watch.during("nobody does harm any more"):
+            time.sleep(chosen.calm / 2)
         at_work.end()
-        if chosen.only in "patience":
+        if is_chosen("patience"):
             prove_patience(at_work, hostile)
         print(at_work.house.errors())
 
