@@ -133,10 +133,13 @@ LONG = (
     "tests/browser/test_every_page.py",
     "tests/journeys/test_replay.py",
     "tests/journeys/test_demo.py",
+    "tests/day/",
+    "tests/deploy/",
     "tests/journeys/",
     "tests/faults/",
     "tests/browser/",
     "tests/services/",
+    "tests/test_query_ratchet.py",
 )
 
 

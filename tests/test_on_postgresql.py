@@ -53,6 +53,7 @@ MADE_OF_ROWS = (
     "tests/agreements/test_reading.py",
     "tests/agreements/test_severity_guide.py",
     "tests/agreements/test_simulation.py",
+    "tests/incidents/test_any_order.py",
     "tests/incidents/test_clock_stories.py",
     # forms and pages
     "tests/agreements/test_admin.py",
