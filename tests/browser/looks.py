@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from axe_playwright_python.base import AXE_SCRIPT
+from django.contrib import admin
 from playwright.sync_api import Browser, ConsoleMessage, Request, Response
 
 from reviews import policy_presets, questions
@@ -20,6 +22,8 @@ from reviews import policy_presets, questions
 ROOT = Path(__file__).resolve().parents[2]
 KEPT = ROOT / "var" / "screenshots"
 LOCALE = ROOT / "locale"
+#: All that colours our pages, and Django's under them.
+SHEETS = (ROOT / "config" / "static" / "due_notice", Path(admin.__file__).parent / "static" / "admin" / "css")
 PATIENCE = 20_000  # milliseconds
 
 OPTIONS = {
@@ -38,6 +42,17 @@ rules => axe.run(document, rules).then(found => found.violations.map(fault => {
     const where = [first, ...others.slice(0, 5)].map(node => node.target.join(' ')).join(' | ')
     return `${fault.id}, ${fault.nodes.length} ×: ${where} – ${first.failureSummary.replace(/\\s+/g, ' ')}`
 }))
+"""
+#: In what it is written: each visible element that says something, and what it lies in, by all that stylesheets name.
+_INKS = """
+names => {
+    const known = new Set(names), named = list => [...list].filter(name => known.has(name)).sort().join('.')
+    const states = e => [...e.attributes].flatMap(state => [state.name, state.value])
+    const own = e => `${e.tagName} ${named([e.id, ...e.classList])} ${named(states(e))}`
+    const path = e => e ? path(e.parentElement) + '>' + own(e) : ''
+    const says = e => 'value' in e || [...e.childNodes].some(node => node.nodeType === 3 && node.data.trim())
+    return [...new Set([...document.querySelectorAll('*')].filter(e => e.checkVisibility() && says(e)).map(path))]
+}
 """
 _LAYOUT = """
 () => {
@@ -106,7 +121,8 @@ class View:
         return f"{self.width}-{self.scheme}"
 
 
-VIEWS = tuple(View(width, scheme) for scheme in ("light", "dark") for width in (1280, 1920, 375))
+#: On a wall by day alone: by night nothing is laid out otherwise.
+VIEWS = (View(1920, "light"), *(View(width, scheme) for width in (1280, 375) for scheme in ("light", "dark")))
 #: Between these nothing may be laid out anew, so that the colours on a wall are those on a desk.
 DESK, WALL = 1280, 1920
 #: The narrowest and the widest at which the product promises to be comfortable.
@@ -119,24 +135,24 @@ def is_whole(view: View, views: Sequence[View]) -> bool:
     return view in (views[-1], View(DESK, "light"))
 
 
-def asked(view: View, views: Sequence[View], *, colours: bool = True) -> dict[str, Any]:
-    """What axe is asked in this view, so that nothing is asked twice.
+#: By view, what was written in colours that axe has been asked about, by whichever reader.
+Inks = defaultdict[View, set[str]]
 
-    What is wrong in whatever colours is so in all of them. Colours on a desk and on a phone, by day and by night. On a
-    wall nothing is laid out or coloured otherwise than on a desk.
-    """
-    if is_whole(view, views):
-        rules = {name: {"enabled": True} for name in ALSO} | {name: {"enabled": colours} for name in COLOURS}
-        return {**OPTIONS, "runOnly": {"type": "tag", "values": TAGS}, "rules": rules}
-    return {**OPTIONS, "runOnly": {"type": "rule", "values": COLOURS if colours and view.width != WALL else []}}
+
+@cache
+def styled() -> list[str]:
+    """Whatever a stylesheet names: classes, ids, attributes and their values, states."""
+    sheets = "".join(sheet.read_text() for folder in SHEETS for sheet in folder.glob("*.css"))
+    return sorted(set(re.findall(r"""[.#:\[=]["']?([A-Za-z][\w-]*)""", sheets)))
 
 
 class Eye:
     """One reader's browser. `faults` has what is wrong: by page, the views that show it."""
 
-    def __init__(self, browser: Browser, who: str, cookies: Sequence[Any] = ()) -> None:
+    def __init__(self, browser: Browser, who: str, cookies: Sequence[Any] = (), inks: Inks | None = None) -> None:
         self.faults: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
-        self.looks = 0
+        self.looks = self.asked = 0
+        self._inks = defaultdict(set) if inks is None else inks
         #: What its reader reads.
         self.language = "en"
         #: By page, the addresses that its buttons write to.
@@ -146,7 +162,6 @@ class Eye:
         self._context = browser.new_context(timezone_id="UTC", locale="en-GB", reduced_motion="reduce")
         self._context.set_default_timeout(PATIENCE)
         self._context.add_init_script(_LISTEN)
-        self._context.add_init_script(AXE_SCRIPT)
         self._context.add_cookies(cookies)
         self.page = self._context.new_page()
         self._address = ""
@@ -165,9 +180,16 @@ class Eye:
         self._context.close()
 
     def open(
-        self, address: str, name: str, views: Sequence[View] = VIEWS, status: int = 200, *, colours: bool = True
+        self,
+        address: str,
+        name: str,
+        views: Sequence[View] = VIEWS,
+        status: int = 200,
+        *,
+        structure: bool = True,
+        colours: bool = True,
     ) -> None:
-        """Open the page once, and look at it in each of these ways; at its colours only where nobody else does."""
+        """Open the page once, and look at it in each of these ways; at its structure and colours unless others do."""
         self._show(views[0])
         self._address = address
         response = self.page.goto(address)
@@ -175,9 +197,9 @@ class Eye:
         if response.status != status:
             self._note(name, f"answers {response.status}", "")
             return
-        self.look(name, views, colours=colours)
+        self.look(name, views, structure=structure, colours=colours)
 
-    def look(self, name: str, views: Sequence[View] = VIEWS, *, colours: bool = True) -> None:
+    def look(self, name: str, views: Sequence[View] = VIEWS, *, structure: bool = True, colours: bool = True) -> None:
         """Look at what is open. The last look has every part opened that can be."""
         self.writes[name] = self.page.evaluate(_POSTS_TO)
         self.page.evaluate(_STAND_STILL)
@@ -187,7 +209,7 @@ class Eye:
             if view == views[-1]:
                 self.page.evaluate(_OPEN_ALL)
             self.page.evaluate(_SETTLED)
-            self._judge(name, view, asked(view, views, colours=colours))
+            self._judge(name, view, whole=structure and is_whole(view, views), colours=colours)
             if _keeps_pictures():
                 self._take(name, view, down_to_the_end=colours and is_whole(view, views))
         if views == VIEWS:
@@ -218,13 +240,34 @@ class Eye:
         for text in sorted(untranslated(self.language).intersection(said["texts"])):
             self._note(name, f"is not translated: {text!r}", "")
 
-    def _judge(self, name: str, view: View, rules: dict[str, Any]) -> None:
+    def _judge(self, name: str, view: View, *, whole: bool, colours: bool) -> None:
         self.looks += 1
         faults = self.page.evaluate(_LAYOUT)
-        if rules["runOnly"]["values"]:
-            faults += self.page.evaluate(_AXE, rules)
+        if rules := self._to_be_asked(view, whole=whole, colours=colours):
+            self.asked += 1
+            if not self.page.evaluate("() => 'axe' in window"):
+                self.page.evaluate(AXE_SCRIPT)
+            faults += self.page.evaluate(_AXE, {**OPTIONS, **rules})
         for fault in faults:
             self._note(name, fault, str(view))
+
+    def _to_be_asked(self, view: View, *, whole: bool, colours: bool) -> dict[str, Any] | None:
+        """What axe is to be asked in this view, so that nothing is asked twice.
+
+        What is wrong in whatever colours is so in all of them. Colours, which take most of the time, are those of the
+        stylesheets: they are asked by day and by night, on a desk and a phone, if something is written in what was not
+        seen in that view. On a wall nothing is laid out or coloured otherwise than on a desk.
+        """
+        colours = colours and view.width != WALL and self._has_new_inks(view)
+        if whole:
+            rules = {name: {"enabled": True} for name in ALSO} | {name: {"enabled": colours} for name in COLOURS}
+            return {"runOnly": {"type": "tag", "values": TAGS}, "rules": rules}
+        return {"runOnly": {"type": "rule", "values": COLOURS}} if colours else None
+
+    def _has_new_inks(self, view: View) -> bool:
+        new = set(self.page.evaluate(_INKS, styled())) - self._inks[view]
+        self._inks[view] |= new
+        return bool(new)
 
     def _take(self, name: str, view: View, *, down_to_the_end: bool) -> None:
         """Keep a picture: of the whole page where all is asked of it, elsewhere of what its reader sees at first."""

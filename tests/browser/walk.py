@@ -10,6 +10,7 @@ from collections import defaultdict, deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from html import unescape
+from html.parser import HTMLParser
 from urllib.parse import parse_qsl, urlencode, urljoin, urlsplit
 
 from django.urls import Resolver404, URLPattern, URLResolver, get_resolver, resolve
@@ -106,13 +107,51 @@ def _names(resolver: URLResolver, prefix: str = "") -> Iterator[str]:
             yield prefix + pattern.name
 
 
+class _Parts(HTMLParser):
+    """Each element by its tag, classes and attributes, and what it lies in by its own; the headings in their order."""
+
+    ALONE = frozenset({"area", "base", "br", "col", "hr", "img", "input", "link", "meta", "source", "wbr"})
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: set[str] = set()
+        self.headings: list[str] = []
+        self._open: list[tuple[str, str]] = []
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        said = dict(attributes)
+        classes = ".".join(sorted((said.get("class") or "").split()))
+        above = ">".join(f"{tag}.{classes}" for tag, classes in self._open[-4:])
+        names = " ".join(sorted(said))
+        self.found.add(f"{above}>{tag}.{classes} {names} {said.get('type')} {said.get('role')}")
+        if re.fullmatch(r"h[1-6]", tag) and self.headings[-1:] != [tag]:
+            self.headings.append(tag)
+        if tag not in self.ALONE:
+            self._open.append((tag, classes))
+
+    def handle_endtag(self, tag: str) -> None:
+        while tag in (name for name, _classes in self._open) and self._open.pop()[0] != tag:
+            pass  # what was left open within it
+
+
+def parts_of(page: str) -> frozenset[str]:
+    """What a page is made of, without its words: two that are made of the same are readable, or not, for the same."""
+    parts = _Parts()
+    parts.feed(page)
+    return frozenset(parts.found | {" ".join(parts.headings)})
+
+
 @dataclass
 class Walk:
-    """What a reader finds from some addresses on. `pages`: the first address of each kind; `dead`: what answers no."""
+    """What a reader finds from some addresses on. `pages`: the first address of each kind; `dead`: what answers no.
+
+    `parts`: what that page is made of.
+    """
 
     site: str
     username: str = ""
     pages: dict[Kind, str] = field(default_factory=dict)
+    parts: dict[Kind, frozenset[str]] = field(default_factory=dict)
     dead: list[str] = field(default_factory=list)
     cookies: http.cookiejar.CookieJar = field(default_factory=http.cookiejar.CookieJar)
 
@@ -149,8 +188,8 @@ class Walk:
         except urllib.error.HTTPError as error:
             self.dead.append(f"{address} answers {error.code}; the link is on {found_on or 'no page'}")
             return []
-        if urlsplit(reached).path == urlsplit(address).path:  # not led elsewhere
-            self.pages.setdefault(kind, address)
+        if kind not in self.pages and urlsplit(reached).path == urlsplit(address).path:  # not led elsewhere
+            self.pages[kind], self.parts[kind] = address, parts_of(page)
         return [found for href in _HREF.findall(page) if (found := self._here(unescape(href), reached))]
 
     def _here(self, href: str, page: str) -> str | None:
