@@ -33,6 +33,7 @@ from config.models import User
 from tests import cast
 from tests.bench.house import Meter
 from tests.bench.load import Shift, shift
+from tests.bench.stage import watched_cores
 from tests.bench.visitors import Answer, Record, Site, Visitor, form_with, percentile, sentence
 from tests.bench.world import BUSY_CLIENT, RARE
 from tests.deploy.front import NAME
@@ -314,17 +315,19 @@ class Watch:
         meter = Meter(self.at_work.house)
         meter.start()
         began = time.monotonic()
-        yield said
+        with watched_cores() as cores:
+            yield said
         found = self.at_work.record.between(began, time.monotonic())
         spent = meter.stop()
         waited = percentile([visit.took for visit in found], 0.95)
         self.calm = self.calm or waited
         errors = sum(not visit.is_wanted for visit in found)
-        cores = ", ".join(f"{part} {spent[part] / meter.seconds:.2f}" for part in ("nginx", "web", "database"))
+        shares = ", ".join(f"{part} {spent[part] / meter.seconds:.2f}" for part in ("nginx", "web", "database"))
+        took = [visit.took for visit in found]
         print(
-            f"{name:34} others: {len(found):4} pages, p50 {percentile([v.took for v in found], 0.5) * 1000:4.0f}, "
-            f"p95 {waited * 1000:5.0f} ms, {waited / self.calm:5.2f} ×, {errors} errors; cores: {cores}; "
-            f"{'; '.join(said)}",
+            f"{name:34} others: {len(found):4} pages, p50 {percentile(took, 0.5) * 1000:4.0f}, "
+            f"p95 {waited * 1000:5.0f} ms, {waited / self.calm:5.2f} ×, {errors} errors; "
+            f"cores: {shares}, the machine {cores.busy:.2f}; {'; '.join(said)}",
             flush=True,
         )
 
