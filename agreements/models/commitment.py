@@ -153,7 +153,7 @@ class Commitment(AuditedModel):
         max_length=20,
         choices=DayEnd.choices,
         default=DayEnd.END_OF_DAY,
-        help_text=_("For allowances in business days: when the last day is over."),
+        help_text=_("For allowances in days or months: when the last day is over."),
     )
     start_event = models.CharField(
         _("counted from"), max_length=12, choices=StartEvent.choices, default=StartEvent.DETECTED

@@ -51,6 +51,7 @@ def take(site: str, *names: str) -> None:
         try:
             a_night(Visit(browser, site, "olga"), camera)
             a_review(Visit(browser, site, "olga"), camera)
+            a_clause(Visit(browser, site, "max"), camera)
             an_audit(Visit(browser, site, "aude"), camera)
         finally:
             browser.close()
@@ -158,6 +159,13 @@ def a_night(olga: Visit, camera: Camera) -> None:
 
 def a_review(olga: Visit, camera: Camera) -> None:
     camera.take("review", olga.find("/admin/reviews/postincidentreview/", "INC-2026-0005"), height=1000)
+
+
+def a_clause(max_: Visit, camera: Camera) -> None:
+    page = max_.find("/admin/agreements/serviceagreement/", "CT-2024-11")
+    camera.take("agreement", page, height=860)
+    page.get_by_role("link", name="Simulate").click()
+    camera.take("simulator", page, height=1000)
 
 
 def an_audit(aude: Visit, camera: Camera) -> None:
