@@ -128,6 +128,7 @@ def test_one_command_shows_the_product_at_work_and_leaves_nothing_behind(demo: D
     for login in ("olga", "max", "aude", "ada"):
         assert re.search(rf"^  {login} ", demo.said(), re.MULTILINE)
     assert "\x1b[" not in demo.said(), "no colours where there is no terminal"
+    assert " INFO " not in demo.said(), "the story, and no log amid it"
 
     # Its pages answer, with their style, and the demo's people can sign in.
     browser = Browser(address)

@@ -6,6 +6,7 @@ import contextlib
 import datetime as dt
 import http.client
 import json
+import logging
 import os
 import shutil
 import signal
@@ -67,6 +68,8 @@ class Command(BaseCommand):
         inbox, children = Inbox(var / "inbox"), None
         self._is_up = False
         with contextlib.ExitStack() as stack:
+            logging.disable(logging.INFO)  # here the story is told; what each part logs is in its file
+            stack.callback(logging.disable, logging.NOTSET)
             try:
                 _refuse_foreign_database(var)
                 web = stack.enter_context(bind(WEB_PORT, named=port, what="the pages", option="--port"))
