@@ -55,7 +55,7 @@ def broken(request: HttpRequest) -> HttpResponse:
 
 def _given_up(request: HttpRequest, why: str) -> HttpResponse:
     logger.warning("%s %s was given up, as the database %s.", request.method, request.path, why)
-    is_done_once = meanwhile.FIELD in request.POST
+    is_done_once = bool(request.POST.get(meanwhile.FIELD))  # a form that adds something has none yet
     context = {"why": why, "is_done_once": is_done_once, "again": None if why == TOOK_TOO_LONG else _typed(request)}
     answer = render(request, "503.html", context, status=503)
     answer["Retry-After"] = str(RETRY_AFTER)

@@ -201,6 +201,15 @@ def test_on_paper_there_is_dark_ink_on_white_and_nothing_to_press(
             assert eye.page.locator("h1").is_visible(), address
 
 
+def test_every_guide_fits_a_phone(chromium: Browser, site: Site) -> None:
+    """The crawl opens one of them, as one view makes all; but each has tables and commands of its own."""
+    with Eye(chromium, "aude", Walk(site.address, "aude").browser_cookies()) as eye:
+        for guide in sorted(file.stem for file in (ROOT / "docs").glob("*.md") if file.stem != "README"):
+            address = f"{site.address}/admin/help/{guide}/"
+            eye.open(address, guide, (View(375, "light"),), structure=False, colours=False)
+    assert not eye.faults, eye.report()
+
+
 def test_no_stylesheet_colours_a_wall_otherwise_than_a_desk() -> None:
     """So that the colours need not be looked at on both."""
     for sheet in (*STATIC.glob("due_notice/*.css"), *DJANGO.glob("*.css")):

@@ -160,7 +160,7 @@ def test_a_database_that_goes_away_is_told_and_what_was_typed_can_be_sent_again(
     settings.MIDDLEWARE = settings.MIDDLEWARE + middleware
     browser = Browser(raise_request_exception=False)
     keyed = browser.post("/hang-up/", {"reason": "They moved.", meanwhile.FIELD: "sealed"})
-    pages_away, other = browser.get("/hang-up/"), browser.post("/hang-up/", {"name": "Northwind"})
+    pages_away, other = browser.get("/hang-up/"), browser.post("/hang-up/", {"name": "Northwind", meanwhile.FIELD: ""})
     assert [answer.status_code for answer in (keyed, other, pages_away)] == [503] * 3
     assert "The database is away at this moment" in pages_away.content.decode()
     assert '<input type="hidden" name="reason" value="They moved.">' in keyed.content.decode()
